@@ -1,0 +1,124 @@
+/* Types and helpers shared by all kernels. OpenCL C 1.2; nothing here needs an extension. */
+#pragma OPENCL FP_CONTRACT ON
+
+#define INLINE static inline __attribute__((always_inline))
+/* One work-item is the whole work-group: the form that CPU drivers turn into plain loops over full-width vectors. */
+#define SINGLE __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+
+/* A tensor argument: pointer and offset in elements. Put SHIFT(x) for each at the kernel's start. */
+#define IN(x) __global const float *restrict x, const long x##_offset
+#define IN_INT(x) __global const int *restrict x, const long x##_offset
+#define IN_BOOL(x) __global const uchar *restrict x, const long x##_offset
+#define OUT(x) __global float *restrict x, const long x##_offset
+#define OUT_INT(x) __global int *restrict x, const long x##_offset
+#define SHIFT(x) x += x##_offset
+
+/* Faster than fmax on CPUs; a NaN in `a` is dropped. */
+#define VMAX(a, b) ((a) > (b) ? (a) : (b))
+#define VMIN(a, b) ((a) < (b) ? (a) : (b))
+
+#define LOG2E 1.44269504088896341f
+#define LN2 0.693147180559945309f
+
+INLINE float sum16(float16 a) {
+    const float8 b = a.lo + a.hi;
+    const float4 c = b.lo + b.hi;
+    return (c.x + c.z) + (c.y + c.w);
+}
+
+INLINE float max16(float16 a) {
+    const float8 b = VMAX(a.lo, a.hi);
+    const float4 c = VMAX(b.lo, b.hi);
+    return max(max(c.x, c.z), max(c.y, c.w));
+}
+
+INLINE int16 lanes16(void) {
+    return (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+
+/* 2^x within 2 ulp for -126 <= x <= 126, clamped outside; 0 is exact. The degree-6 polynomial keeps sums of many
+ * exponentials at f32 accuracy. */
+INLINE float16 exp2_16(float16 x) {
+    x = VMAX(x, (float16)(-126.0f));
+    x = VMIN(x, (float16)(126.0f));
+    const float16 magic = (float16)(12582912.0f); /* 1.5 * 2^23: rounds to integer */
+    const float16 r = x + magic;
+    const int16 e = as_int16(r) << 23;
+    const float16 f = x - (r - magic);
+    float16 p = (float16)(1.540353e-4f);
+    p = fma(p, f, (float16)(1.33335581e-3f));
+    p = fma(p, f, (float16)(9.61812911e-3f));
+    p = fma(p, f, (float16)(5.55041087e-2f));
+    p = fma(p, f, (float16)(2.40226507e-1f));
+    p = fma(p, f, (float16)(6.93147181e-1f));
+    p = fma(p, f, (float16)(1.0f));
+    return as_float16(as_int16(p) + e);
+}
+
+/* e^x with the product x * log2(e) kept exact to f32. */
+INLINE float16 exp_16(float16 x) {
+    x = VMAX(x, (float16)(-87.0f));
+    x = VMIN(x, (float16)(87.0f));
+    const float16 c = (float16)(LOG2E), low = (float16)(1.92596299e-8f);
+    const float16 a = x * c, rest = fma(x, low, fma(x, c, -a));
+    return exp2_16(a) * fma(rest, (float16)(LN2), (float16)(1.0f));
+}
+
+INLINE float16 sigmoid_16(float16 x) {
+    return 1.0f / (1.0f + exp_16(-x));
+}
+
+/* Accurate near zero as well: tanh(x) = x * P(x^2) below 0.6. */
+INLINE float16 tanh_16(float16 x) {
+    const float16 y = x * x;
+    float16 p = (float16)(-5.70498872745e-3f);
+    p = fma(p, y, (float16)(2.06390887954e-2f));
+    p = fma(p, y, (float16)(-5.37397155531e-2f));
+    p = fma(p, y, (float16)(1.33314422036e-1f));
+    p = fma(p, y, (float16)(-3.33332819422e-1f));
+    p = fma(p * y, x, x);
+    const float16 t = 1.0f - 2.0f / (1.0f + exp_16(2.0f * fabs(x)));
+    return select(copysign(t, x), p, fabs(x) < (float16)(0.625f));
+}
+
+/* Loads the first n of 16 elements; the rest are `other`. */
+INLINE float16 load_some(__global const float *p, int n, float other) {
+    float t[16];
+    for (int i = 0; i < 16; i++) t[i] = i < n ? p[i] : other;
+    return vload16(0, t);
+}
+
+INLINE void store_some(float16 v, int n, __global float *p) {
+    float t[16];
+    vstore16(v, 0, t);
+    for (int i = 0; i < n; i++) p[i] = t[i];
+}
+
+INLINE float sigmoid_1(float x) {
+    return 1.0f / (1.0f + exp(-x));
+}
+
+/* clattn_activation_kind; 0 and 1 = none. */
+#define ACT_NONE 1
+#define ACT_RELU 2
+#define ACT_GELU 3
+#define ACT_GELU_TANH 4
+#define ACT_SILU 5
+#define ACT_SIGMOID 6
+#define ACT_HARD_SIGMOID 7
+#define ACT_TANH 8
+#define ACT_LEAKY_RELU 9
+
+INLINE float activate(float x, int kind) {
+    switch (kind) {
+    case ACT_RELU: return x < 0 ? 0 : x;
+    case ACT_GELU: return 0.5f * x * (1.0f + erf(x * 0.70710678118654752f));
+    case ACT_GELU_TANH: return 0.5f * x * (1.0f + tanh(0.79788456080286536f * (x + 0.044715f * x * x * x)));
+    case ACT_SILU: return x * sigmoid_1(x);
+    case ACT_SIGMOID: return sigmoid_1(x);
+    case ACT_HARD_SIGMOID: return isnan(x) ? x : clamp(x + 3.0f, 0.0f, 6.0f) * (1.0f / 6.0f);
+    case ACT_TANH: return tanh(x);
+    case ACT_LEAKY_RELU: return x < 0 ? 0.01f * x : x;
+    default: return x;
+    }
+}

@@ -1,0 +1,91 @@
+/* Opening and closing contexts, on clattn's own OpenCL objects or on borrowed ones. */
+#include <stdlib.h>
+
+#include "internal.h"
+
+static clattn_status open_own(clattn_context *context, const char *spec) {
+    const clattn_status status = clattn_device_choose(context, spec, &context->device);
+    if (status) return status;
+    cl_int error;
+    context->context = clCreateContext(NULL, 1, &context->device, NULL, NULL, &error);
+    CL_TRY(context, error, "clCreateContext");
+    context->queue = clCreateCommandQueue(context->context, context->device, 0, &error);
+    CL_TRY(context, error, "clCreateCommandQueue");
+    return CLATTN_OK;
+}
+
+static clattn_status open_borrowed(clattn_context *context, const clattn_opencl_objects *objects) {
+    if (!objects->context || !objects->device || !objects->queue)
+        return clattn_fail(context, CLATTN_ERROR_ARGUMENT, "open: borrowed OpenCL objects need a context, a device and a queue; found NULL");
+    cl_context queue_context;
+    cl_device_id queue_device;
+    cl_command_queue_properties properties;
+    CL_TRY(context, clGetCommandQueueInfo(objects->queue, CL_QUEUE_CONTEXT, sizeof queue_context, &queue_context, NULL), "clGetCommandQueueInfo");
+    CL_TRY(context, clGetCommandQueueInfo(objects->queue, CL_QUEUE_DEVICE, sizeof queue_device, &queue_device, NULL), "clGetCommandQueueInfo");
+    CL_TRY(context, clGetCommandQueueInfo(objects->queue, CL_QUEUE_PROPERTIES, sizeof properties, &properties, NULL), "clGetCommandQueueInfo");
+    if (queue_context != objects->context || queue_device != objects->device)
+        return clattn_fail(context, CLATTN_ERROR_ARGUMENT, "open: the borrowed queue belongs to another context or device than those given");
+    CL_TRY(context, clRetainContext(objects->context), "clRetainContext");
+    context->context = objects->context;
+    CL_TRY(context, clRetainCommandQueue(objects->queue), "clRetainCommandQueue");
+    context->queue = objects->queue;
+    context->device = objects->device;
+    context->out_of_order = (properties & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE) != 0;
+    clattn_device_describe(objects->device, &context->info);
+    clattn_log(context, CLATTN_LOG_INFO, "device %s: the application's own (%s queue)", context->info.name, context->out_of_order ? "out-of-order" : "in-order");
+    return CLATTN_OK;
+}
+
+clattn_status clattn_open(clattn_context **result, const clattn_open_params *params) {
+    static const clattn_open_params defaults = { 0 };
+    if (!params) params = &defaults;
+    clattn_context *context = *result = calloc(1, sizeof *context);
+    if (!context) return CLATTN_ERROR_OUT_OF_MEMORY;
+    context->log = params->log;
+    context->log_user = params->log_user;
+    const clattn_status status = params->opencl ? open_borrowed(context, params->opencl) : open_own(context, params->device);
+    if (status) return status;
+    if (!params->no_cache) context->cache_directory = clattn_cache_directory(params->cache_directory);
+    context->opened = true;
+    return CLATTN_OK;
+}
+
+void clattn_close(clattn_context **pointer) {
+    if (!pointer || !*pointer) return;
+    clattn_context *context = *pointer;
+    *pointer = NULL;
+    if (context->queue && context->opened) {
+        clFinish(context->queue);
+        clattn_programs_save(context);
+    }
+    clattn_programs_free(context);
+    clattn_buffers_trim(context);
+    for (cl_uint i = 0; i < context->pending_count; i++) clReleaseEvent(context->pending[i]);
+    free(context->pending);
+    if (context->last) clReleaseEvent(context->last);
+    if (context->queue) clReleaseCommandQueue(context->queue);
+    if (context->context) clReleaseContext(context->context);
+    free(context->cache_directory);
+    free(context);
+}
+
+const char *clattn_message(const clattn_context *context) {
+    return context ? context->message : clattn_status_text(CLATTN_ERROR_OUT_OF_MEMORY);
+}
+
+int clattn_driver_error(const clattn_context *context) {
+    return context ? context->driver_error : 0;
+}
+
+const clattn_device_info *clattn_context_device(const clattn_context *context) {
+    return context && context->opened ? &context->info : NULL;
+}
+
+clattn_opencl_objects clattn_opencl_get(const clattn_context *context) {
+    if (!context) return (clattn_opencl_objects){ 0 };
+    return (clattn_opencl_objects){ .context = context->context, .device = context->device, .queue = context->queue };
+}
+
+const char *clattn_version(void) {
+    return CLATTN_VERSION;
+}

@@ -1,0 +1,72 @@
+/* The device level as the levels above see it: no OpenCL type appears here. */
+#ifndef CLATTN_DEVICE_DEVICE_H
+#define CLATTN_DEVICE_DEVICE_H
+
+#include <clattn/tensor.h>
+
+/* ---- Messages ---- */
+
+/* Keeps the message and returns `status`. */
+clattn_status clattn_fail(clattn_context *context, clattn_status status, const char *format, ...) CLATTN_PRINTF(3, 4);
+/* "scale * " -> puts `prefix` before the message kept (which operation failed). */
+void clattn_prefix_message(clattn_context *context, const char *prefix);
+void clattn_log(clattn_context *context, clattn_log_level level, const char *format, ...) CLATTN_PRINTF(3, 4);
+
+/* ---- Buffers: pooled device memory, counted references ---- */
+
+clattn_status clattn_buffer_new(clattn_context *context, size_t size, clattn_buffer **buffer);
+clattn_buffer *clattn_buffer_retain(clattn_buffer *buffer);
+/* The memory goes back to the pool at once: whoever gets it next enqueues after the work that still uses it. */
+void clattn_buffer_release(clattn_buffer *buffer);
+size_t clattn_buffer_size(const clattn_buffer *buffer);
+bool clattn_buffer_frozen(const clattn_buffer *buffer);
+clattn_context *clattn_buffer_context(const clattn_buffer *buffer);
+/* Host memory posing as a buffer, for the reference: `values` belong to the caller. NULL without memory. */
+clattn_buffer *clattn_buffer_host(double *values);
+double *clattn_buffer_host_values(const clattn_buffer *buffer);
+
+/* The packed form of a frozen buffer kept under `key` (which names layout, offset and sizes); NULL if there is none. */
+clattn_buffer *clattn_buffer_packed(const clattn_buffer *buffer, const char *key);
+/* Keeps `packed` (takes a reference) with `buffer` until it is thawed or freed. */
+clattn_status clattn_buffer_keep_packed(clattn_buffer *buffer, const char *key, clattn_buffer *packed);
+
+/* ---- Launching ---- */
+
+typedef enum clattn_arg_kind { CLATTN_ARG_BUFFER, CLATTN_ARG_I32, CLATTN_ARG_I64, CLATTN_ARG_I64X4, CLATTN_ARG_I64X8, CLATTN_ARG_F32, CLATTN_ARG_LOCAL } clattn_arg_kind;
+
+/* A buffer becomes two kernel arguments: the pointer (NULL when absent) and a `long` offset in elements. */
+typedef struct clattn_arg {
+    clattn_arg_kind kind;
+    union {
+        struct {
+            clattn_buffer *buffer;
+            int64_t offset;
+        } memory;
+        int32_t i32;
+        int64_t i64[8];
+        float f32;
+        size_t local_bytes;
+    } as;
+} clattn_arg;
+
+#define CLATTN_MAX_ARGS 40
+
+typedef struct clattn_launch_info {
+    const char *source;  /* the .cl file's name without suffix */
+    const char *kernel;  /* compiled with -DKERNEL_<kernel>, so that a program holds the kernels it needs only */
+    const char *options; /* further build options: what is not a length */
+    int dimensions;
+    size_t global[3]; /* in work-items; rounded up to the local size */
+    size_t local[3];  /* local[0] = 0: clattn chooses; the kernel then compares its id with a count */
+    const clattn_arg *args;
+    size_t arg_count;
+} clattn_launch_info;
+
+/* Enqueues; a global size of 0 does nothing. */
+clattn_status clattn_launch(clattn_context *context, const clattn_launch_info *info);
+
+clattn_status clattn_enqueue_read(clattn_context *context, const clattn_buffer *buffer, size_t offset, size_t size, void *host);
+clattn_status clattn_enqueue_write(clattn_context *context, clattn_buffer *buffer, size_t offset, size_t size, const void *host);
+clattn_status clattn_enqueue_fill(clattn_context *context, clattn_buffer *buffer, size_t offset, size_t size, unsigned char value);
+
+#endif

@@ -1,0 +1,93 @@
+/* Shared by the files of src/device only. */
+#ifndef CLATTN_DEVICE_INTERNAL_H
+#define CLATTN_DEVICE_INTERNAL_H
+
+#include <clattn/opencl.h>
+
+#include "device.h"
+
+/* One kernel of one variant: source, kernel name and options make its key. */
+typedef struct clattn_program {
+    struct clattn_program *next;
+    uint64_t hash;
+    char *source, *kernel_name, *options;
+    cl_program program;
+    cl_kernel kernel;
+    size_t max_work_group;
+    bool launched; /* the driver has compiled it to the end: now its binary is worth saving */
+    bool unsaved;
+} clattn_program;
+
+typedef struct clattn_packed_form {
+    struct clattn_packed_form *next;
+    char *key;
+    clattn_buffer *buffer;
+} clattn_packed_form;
+
+struct clattn_buffer {
+    clattn_context *context;
+    clattn_buffer *next; /* in the pool's list of idle buffers */
+    cl_mem memory;
+    size_t size;
+    int references;
+    bool borrowed, frozen;
+    clattn_packed_form *packed;
+    double *host;
+};
+
+struct clattn_context {
+    clattn_device_info info;
+    cl_context context;
+    cl_device_id device;
+    cl_command_queue queue;
+    bool out_of_order;
+    bool opened;
+    cl_event last; /* out-of-order queues: clattn's previous command */
+    cl_event *pending;
+    cl_uint pending_count;
+    clattn_program *programs;
+    clattn_buffer *idle;
+    size_t idle_bytes;
+    char *cache_directory; /* NULL: no cache */
+    bool cache_warned;
+    clattn_log_fn log;
+    void *log_user;
+    cl_int driver_error;
+    char message[2048];
+};
+
+/* A raw driver result does not go further unwrapped. */
+clattn_status clattn_fail_driver(clattn_context *context, cl_int error, const char *call);
+const char *clattn_driver_error_name(cl_int error);
+
+#define CL_TRY(context, call, name)                                                                                    \
+    do {                                                                                                               \
+        const cl_int cl_try_error = (call);                                                                            \
+        if (cl_try_error != CL_SUCCESS) return clattn_fail_driver((context), cl_try_error, (name));                    \
+    } while (0)
+
+/* devices.c */
+clattn_status clattn_device_choose(clattn_context *context, const char *spec, cl_device_id *device);
+void clattn_device_describe(cl_device_id device, clattn_device_info *info);
+
+/* program.c */
+clattn_status clattn_program_get(clattn_context *context, const char *source, const char *kernel, const char *options, clattn_program **program);
+void clattn_programs_save(clattn_context *context);
+void clattn_programs_free(clattn_context *context);
+
+/* cache.c: entries are verified before any byte reaches a driver. */
+char *clattn_cache_directory(const char *directory);
+/* Text that says everything a binary depends on. Free it. NULL without memory. */
+char *clattn_cache_key(const clattn_context *context, const char *text, size_t length, const char *kernel, const char *options);
+unsigned char *clattn_cache_load(clattn_context *context, const char *key, size_t *size);
+void clattn_cache_store(clattn_context *context, const char *key, const unsigned char *binary, size_t size);
+
+/* launch.c */
+/* The events the next command has to wait for, and where its own event goes (NULL: not needed). */
+cl_uint clattn_queue_wait_list(clattn_context *context, cl_event *list, cl_uint capacity);
+void clattn_queue_advance(clattn_context *context, cl_event event);
+
+/* buffer.c */
+void clattn_buffers_trim(clattn_context *context);
+
+#endif

@@ -1,0 +1,160 @@
+/* Programs: one per kernel and set of options, built lazily or loaded from the verified cache. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+#include "source.h"
+#include "system.h"
+
+static const clattn_source *find_source(const char *name) {
+    for (size_t i = 0; i < clattn_source_count; i++)
+        if (strcmp(clattn_sources[i].name, name) == 0) return &clattn_sources[i];
+    return NULL;
+}
+
+static uint64_t hash_text(uint64_t hash, const char *text) {
+    for (; *text; text++) hash = (hash ^ (unsigned char)*text) * 1099511628211u;
+    return hash * 31;
+}
+
+static char *copied(const char *text) {
+    const size_t size = strlen(text) + 1;
+    char *copy = malloc(size);
+    if (copy) memcpy(copy, text, size);
+    return copy;
+}
+
+static void program_free(clattn_program *program) {
+    if (!program) return;
+    if (program->kernel) clReleaseKernel(program->kernel);
+    if (program->program) clReleaseProgram(program->program);
+    free(program->source);
+    free(program->kernel_name);
+    free(program->options);
+    free(program);
+}
+
+/* Oclgrind's binaries overflow the size it announces, so they are never asked for. */
+static bool binaries_usable(const clattn_context *context) {
+    return context->cache_directory && !strstr(context->info.platform, "Oclgrind");
+}
+
+static bool load_binary(clattn_context *context, clattn_program *program, const char *key, const char *options) {
+    size_t size = 0;
+    unsigned char *binary = clattn_cache_load(context, key, &size);
+    if (!binary) return false;
+    cl_int status = CL_SUCCESS, error = CL_SUCCESS;
+    const unsigned char *binaries[1] = { binary };
+    program->program = clCreateProgramWithBinary(context->context, 1, &context->device, &size, binaries, &status, &error);
+    free(binary);
+    if (error == CL_SUCCESS && status == CL_SUCCESS && clBuildProgram(program->program, 1, &context->device, options, NULL, NULL) == CL_SUCCESS) return true;
+    clattn_log(context, CLATTN_LOG_WARNING, "the driver refuses the cached binary of %s/%s: building from source", program->source, program->kernel_name);
+    if (program->program) clReleaseProgram(program->program);
+    program->program = NULL;
+    return false;
+}
+
+static clattn_status fail_build(clattn_context *context, const clattn_program *program, const char *options, cl_int error) {
+    size_t size = 0;
+    char *log = NULL;
+    if (clGetProgramBuildInfo(program->program, context->device, CL_PROGRAM_BUILD_LOG, 0, NULL, &size) == CL_SUCCESS && size) log = calloc(1, size + 1);
+    if (log && clGetProgramBuildInfo(program->program, context->device, CL_PROGRAM_BUILD_LOG, size, log, NULL) != CL_SUCCESS) log[0] = '\0';
+    context->driver_error = error;
+    clattn_fail(context, CLATTN_ERROR_BUILD, "%s.cl, kernel %s, options \"%s\": %s\n%.1500s", program->source, program->kernel_name, options, clattn_driver_error_name(error), log ? log : "(no log)");
+    free(log);
+    return CLATTN_ERROR_BUILD;
+}
+
+static clattn_status build_source(clattn_context *context, clattn_program *program, const clattn_source *source, const char *options) {
+    cl_int error;
+    const char *text = (const char *)source->text;
+    program->program = clCreateProgramWithSource(context->context, 1, &text, &source->size, &error);
+    CL_TRY(context, error, "clCreateProgramWithSource");
+    error = clBuildProgram(program->program, 1, &context->device, options, NULL, NULL);
+    if (error != CL_SUCCESS) return fail_build(context, program, options, error);
+    program->unsaved = binaries_usable(context);
+    return CLATTN_OK;
+}
+
+static void full_options(const clattn_program *program, char *text, size_t size) {
+    snprintf(text, size, "-cl-std=CL1.2 -DKERNEL_%s %s", program->kernel_name, program->options);
+}
+
+static clattn_status program_make(clattn_context *context, clattn_program *program) {
+    const clattn_source *source = find_source(program->source);
+    if (!source) return clattn_fail(context, CLATTN_ERROR_BUILD, "no kernel source named %s", program->source);
+    char options[1024];
+    full_options(program, options, sizeof options);
+    const double start = clattn_system_seconds();
+    char *key = binaries_usable(context) ? clattn_cache_key(context, (const char *)source->text, source->size, program->kernel_name, options) : NULL;
+    const bool loaded = key && load_binary(context, program, key, options);
+    free(key);
+    if (!loaded) {
+        const clattn_status status = build_source(context, program, source, options);
+        if (status) return status;
+    }
+    cl_int error;
+    program->kernel = clCreateKernel(program->program, program->kernel_name, &error);
+    CL_TRY(context, error, "clCreateKernel");
+    if (clGetKernelWorkGroupInfo(program->kernel, context->device, CL_KERNEL_WORK_GROUP_SIZE, sizeof program->max_work_group, &program->max_work_group, NULL) != CL_SUCCESS || !program->max_work_group)
+        program->max_work_group = 1;
+    clattn_log(context, CLATTN_LOG_DEBUG, "%s %s/%s %s in %.1f ms", loaded ? "loaded" : "built", program->source, program->kernel_name, program->options, 1e3 * (clattn_system_seconds() - start));
+    return CLATTN_OK;
+}
+
+clattn_status clattn_program_get(clattn_context *context, const char *source, const char *kernel, const char *options, clattn_program **result) {
+    const uint64_t hash = hash_text(hash_text(hash_text(1469598103934665603u, source), kernel), options);
+    for (clattn_program *program = context->programs; program; program = program->next) {
+        if (program->hash != hash || strcmp(program->kernel_name, kernel) || strcmp(program->options, options) || strcmp(program->source, source)) continue;
+        *result = program;
+        return CLATTN_OK;
+    }
+    clattn_program *program = calloc(1, sizeof *program);
+    if (!program) return clattn_fail(context, CLATTN_ERROR_OUT_OF_MEMORY, "out of host memory");
+    program->hash = hash;
+    program->source = copied(source);
+    program->kernel_name = copied(kernel);
+    program->options = copied(options);
+    const bool complete = program->source && program->kernel_name && program->options;
+    const clattn_status status = complete ? program_make(context, program) : clattn_fail(context, CLATTN_ERROR_OUT_OF_MEMORY, "out of host memory");
+    if (status) {
+        program_free(program);
+        return status;
+    }
+    program->next = context->programs;
+    *result = context->programs = program;
+    return CLATTN_OK;
+}
+
+static void program_save(clattn_context *context, const clattn_program *program) {
+    const clattn_source *source = find_source(program->source);
+    char options[1024];
+    full_options(program, options, sizeof options);
+    size_t size = 0;
+    if (clGetProgramInfo(program->program, CL_PROGRAM_BINARY_SIZES, sizeof size, &size, NULL) != CL_SUCCESS || size == 0) return;
+    unsigned char *binary = malloc(size);
+    char *key = clattn_cache_key(context, (const char *)source->text, source->size, program->kernel_name, options);
+    unsigned char *binaries[1] = { binary };
+    if (binary && key && clGetProgramInfo(program->program, CL_PROGRAM_BINARIES, sizeof binaries, binaries, NULL) == CL_SUCCESS)
+        clattn_cache_store(context, key, binary, size);
+    free(binary);
+    free(key);
+}
+
+/* Called after the queue has run dry: drivers that compile at the first launch have done so by then. */
+void clattn_programs_save(clattn_context *context) {
+    for (clattn_program *program = context->programs; program; program = program->next) {
+        if (!program->unsaved || !program->launched) continue;
+        program->unsaved = false;
+        program_save(context, program);
+    }
+}
+
+void clattn_programs_free(clattn_context *context) {
+    while (context->programs) {
+        clattn_program *program = context->programs;
+        context->programs = program->next;
+        program_free(program);
+    }
+}

@@ -1,0 +1,72 @@
+#define _POSIX_C_SOURCE 200809L
+#include "system.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+double clattn_system_seconds(void) {
+    struct timespec now;
+    if (clock_gettime(CLOCK_MONOTONIC, &now)) return 0;
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+const char *clattn_system_environment(const char *name) {
+    const char *value = getenv(name);
+    return value && *value ? value : NULL;
+}
+
+bool clattn_system_make_directories(const char *path) {
+    char part[4096];
+    const size_t length = strlen(path);
+    if (length == 0 || length >= sizeof part) return false;
+    for (size_t i = 1; i <= length; i++) {
+        if (path[i] != '/' && path[i] != '\0') continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (mkdir(part, 0700) && errno != EEXIST) return false;
+    }
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+unsigned char *clattn_system_read_file(const char *path, size_t limit, size_t *size) {
+    struct stat status;
+    if (stat(path, &status) || !S_ISREG(status.st_mode) || status.st_size < 0 || (unsigned long long)status.st_size > limit) return NULL;
+    FILE *file = fopen(path, "rb");
+    if (!file) return NULL;
+    *size = (size_t)status.st_size;
+    unsigned char *data = malloc(*size ? *size : 1);
+    if (data && fread(data, 1, *size, file) != *size) {
+        free(data);
+        data = NULL;
+    }
+    fclose(file);
+    return data;
+}
+
+static bool write_parts(int descriptor, const void *const *parts, const size_t *sizes, size_t count) {
+    FILE *file = fdopen(descriptor, "wb");
+    if (!file) {
+        close(descriptor);
+        return false;
+    }
+    bool ok = true;
+    for (size_t i = 0; i < count && ok; i++) ok = fwrite(parts[i], 1, sizes[i], file) == sizes[i];
+    return (fclose(file) == 0) && ok;
+}
+
+bool clattn_system_write_file(const char *path, const void *const *parts, const size_t *sizes, size_t count) {
+    char temporary[4096];
+    const int length = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
+    if (length < 0 || (size_t)length >= sizeof temporary) return false;
+    const int descriptor = mkstemp(temporary);
+    if (descriptor < 0) return false;
+    if (write_parts(descriptor, parts, sizes, count) && rename(temporary, path) == 0) return true;
+    unlink(temporary);
+    return false;
+}

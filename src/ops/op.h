@@ -1,0 +1,148 @@
+/* What an operation is made of. Each family's file describes its operations with these and lists them in
+ * `const clattn_op *const clattn_ops_<file>[]` (NULL-terminated); Meson's list of files makes the registry. */
+#ifndef CLATTN_OPS_OP_H
+#define CLATTN_OPS_OP_H
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <clattn/registry.h>
+
+#include "../device/device.h"
+
+/* ---- Sizes bound to the letters of the shapes ---- */
+
+typedef struct clattn_dim_entry {
+    char name[8];
+    int64_t value;
+    const char *origin;          /* the field that bound it */
+    const clattn_tensor *tensor; /* the field's tensor; NULL for a parameter */
+} clattn_dim_entry;
+
+typedef struct clattn_dims {
+    clattn_dim_entry entries[32];
+    int count;
+    int rest_rank; /* the axes that ".." stands for; -1 until bound */
+    int64_t rest[CLATTN_MAX_RANK];
+} clattn_dims;
+
+#define CLATTN_MAX_LOCALS 64
+
+/* One call of one operation, from the checks to the last launch. */
+typedef struct clattn_call {
+    clattn_context *context;
+    const clattn_op *op;
+    clattn_dims dims;
+    clattn_tensor locals[CLATTN_MAX_LOCALS]; /* packed copies and scratch: released when the call returns */
+    int local_count;
+} clattn_call;
+
+/* The size bound to a name; -1 if none. */
+int64_t clattn_dim(const clattn_call *call, const char *name);
+void clattn_dim_set(clattn_call *call, const char *name, int64_t value);
+
+/* Keeps the message, with the operation's name before it. */
+clattn_status clattn_call_fail(clattn_call *call, clattn_status status, const char *format, ...) CLATTN_PRINTF(3, 4);
+
+/* ---- The description's private part ---- */
+
+typedef struct clattn_variant {
+    const char *name;
+    /* Why it cannot serve these arguments; NULL when it can (or when the function is NULL). It must not look at which
+     * outputs are asked for. */
+    const char *(*refusal)(const clattn_call *call, const void *args);
+    clattn_status (*enqueue)(clattn_call *call, const void *args);
+} clattn_variant;
+
+typedef struct clattn_op_code {
+    /* Before the shapes are matched, on the call's own copy of args in which parameters already have their defaults: fill
+     * in inputs that default to others, bind sizes that parameters give. May be NULL. Tensors may be NULL here. */
+    clattn_status (*prepare)(clattn_call *call, void *args);
+    /* After the inputs are matched: bind the sizes of outputs, check what the shapes cannot say. May be NULL. */
+    clattn_status (*infer)(clattn_call *call, const void *args);
+    const clattn_variant *variants; /* in order of preference; the last fits everything */
+    size_t variant_count;
+    /* All tensors are host tensors (ref_at in reference.h): C order, double. */
+    void (*reference)(const clattn_call *call, const void *args, clattn_bounds *bounds);
+    void (*work)(const clattn_call *call, const void *args, double *flops, double *bytes);
+    const char *const *examples; /* NULL-terminated cases */
+} clattn_op_code;
+
+/* ---- Describing fields ---- */
+
+#define CLATTN_IN(type, member, shape_text, flag_bits, line) { .name = #member, .kind = CLATTN_FIELD_INPUT, .offset = offsetof(type, member), .flags = (flag_bits), .shape = (shape_text), .text = (line) }
+#define CLATTN_IN_INT(type, member, shape_text, flag_bits, line) { .name = #member, .kind = CLATTN_FIELD_INPUT, .offset = offsetof(type, member), .flags = (flag_bits), .element = CLATTN_ELEMENT_INT, .shape = (shape_text), .text = (line) }
+#define CLATTN_IN_BOOL(type, member, shape_text, flag_bits, line) { .name = #member, .kind = CLATTN_FIELD_INPUT, .offset = offsetof(type, member), .flags = (flag_bits), .element = CLATTN_ELEMENT_BOOL, .shape = (shape_text), .text = (line) }
+/* `label` is the tool's name: "h" for the member h_out. */
+#define CLATTN_OUT(type, member, label, shape_text, flag_bits, line) { .name = (label), .kind = CLATTN_FIELD_OUTPUT, .offset = offsetof(type, member), .flags = (flag_bits), .shape = (shape_text), .text = (line) }
+#define CLATTN_OUT_INT(type, member, label, shape_text, flag_bits, line) { .name = (label), .kind = CLATTN_FIELD_OUTPUT, .offset = offsetof(type, member), .flags = (flag_bits), .element = CLATTN_ELEMENT_INT, .shape = (shape_text), .text = (line) }
+#define CLATTN_PARAM(type, member, label, field_kind, default_value, lowest, highest, line) { .name = (label), .kind = (field_kind), .offset = offsetof(type, member), .fallback = (default_value), .low = (lowest), .high = (highest), .text = (line) }
+#define CLATTN_PARAM_WORD(type, member, label, word_list, default_value, line) { .name = (label), .kind = CLATTN_FIELD_WORD, .offset = offsetof(type, member), .words = (word_list), .fallback = (default_value), .text = (line) }
+#define CLATTN_PARAM_WORDS(type, member, label, word_list, line) { .name = (label), .kind = CLATTN_FIELD_WORDS, .offset = offsetof(type, member), .words = (word_list), .text = (line) }
+
+#define CLATTN_COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+/* The words of clattn_activation_kind, the default's slot first. */
+extern const char *const clattn_activation_words[];
+extern const char *const clattn_pool_words[]; /* avg max lp lse */
+
+/* Defines clattn_<name>(context, args). */
+#define CLATTN_DEFINE_CALL(name)                                                                                       \
+    clattn_status clattn_##name(clattn_context *context, const clattn_##name##_args *args) {                           \
+        return clattn_op_run(context, &op_##name, args, NULL, NULL);                                                   \
+    }
+
+/* ---- For enqueue functions ---- */
+
+const clattn_device_info *clattn_call_device(const clattn_call *call);
+/* True on CPU devices with at least `local_bytes` of local memory: where work-groups of one with float16 are the fast form. */
+bool clattn_call_cpu(const clattn_call *call, size_t local_bytes);
+
+/* A dense tensor of pooled memory that lives until the call returns. */
+clattn_status clattn_scratch(clattn_call *call, clattn_tensor *tensor, clattn_dtype dtype, int rank, const int64_t *shape);
+/* Copies between tensors of the same shape and type, any strides. */
+clattn_status clattn_copy(clattn_call *call, const clattn_tensor *destination, const clattn_tensor *source);
+
+/* The packed form of a weight under `key`: found when the weight is frozen and was packed before (*fresh = false), else a
+ * new buffer of `size` bytes to be filled now (*fresh = true); kept with a frozen weight. */
+clattn_status clattn_packed(clattn_call *call, const clattn_tensor *weight, const char *key, size_t size, clattn_buffer **buffer, bool *fresh);
+
+/* Refuses a tensor that does not broadcast from the right to `target`'s shape. */
+clattn_status clattn_check_broadcast(clattn_call *call, const char *name, const clattn_tensor *tensor, const char *target_name, const clattn_tensor *target);
+
+bool clattn_tensor_dense(const clattn_tensor *tensor);
+
+static inline clattn_arg clattn_arg_tensor(const clattn_tensor *tensor) {
+    clattn_arg arg = { .kind = CLATTN_ARG_BUFFER };
+    if (tensor) {
+        arg.as.memory.buffer = tensor->buffer;
+        arg.as.memory.offset = tensor->offset;
+    }
+    return arg;
+}
+static inline clattn_arg clattn_arg_i64x4(int64_t a, int64_t b, int64_t c, int64_t d) {
+    return (clattn_arg){ .kind = CLATTN_ARG_I64X4, .as = { .i64 = { a, b, c, d } } };
+}
+/* A buffer and its offset in elements: two kernel arguments, `__global T *x, long x_offset`. A NULL tensor is a NULL pointer. */
+#define ARG_T(tensor) clattn_arg_tensor(tensor)
+#define ARG_BUFFER(b) ((clattn_arg){ .kind = CLATTN_ARG_BUFFER, .as = { .memory = { .buffer = (b), .offset = 0 } } })
+#define ARG_I32(value) ((clattn_arg){ .kind = CLATTN_ARG_I32, .as = { .i32 = (int32_t)(value) } })
+#define ARG_I64(value) ((clattn_arg){ .kind = CLATTN_ARG_I64, .as = { .i64 = { (int64_t)(value) } } })
+#define ARG_F32(value) ((clattn_arg){ .kind = CLATTN_ARG_F32, .as = { .f32 = (float)(value) } })
+#define ARG_LOCAL(bytes) ((clattn_arg){ .kind = CLATTN_ARG_LOCAL, .as = { .local_bytes = (bytes) } })
+/* A tensor's strides from axis 0 as a long4 / long8 (missing axes 0). */
+clattn_arg clattn_arg_strides4(const clattn_tensor *tensor);
+clattn_arg clattn_arg_strides8(const clattn_tensor *tensor);
+clattn_arg clattn_arg_shape8(const clattn_tensor *tensor);
+/* Strides of a tensor broadcast from the right to `rank` axes of `shape` (at most 8): 0 along broadcast and missing axes. */
+clattn_arg clattn_arg_broadcast8(const clattn_tensor *tensor, int rank, const int64_t *shape);
+clattn_arg clattn_arg_broadcast4(const clattn_tensor *tensor, int rank, const int64_t *shape);
+
+/* clattn_run_kernel(call, "attention", "scalar", options, 1, (size_t[]){ n }, (size_t[]){ 0 }, ARG_T(..), ARG_I32(..)):
+ * global sizes in work-items; local 0 lets clattn choose (the kernel compares its id with a count). */
+#define clattn_run_kernel(call, source_name, kernel_name, option_text, dims_count, global_sizes, local_sizes, ...)     \
+    clattn_run_kernel_list((call), (source_name), (kernel_name), (option_text), (dims_count), (global_sizes), (local_sizes), (clattn_arg[]){ __VA_ARGS__ }, sizeof((clattn_arg[]){ __VA_ARGS__ }) / sizeof(clattn_arg))
+clattn_status clattn_run_kernel_list(clattn_call *call, const char *source, const char *kernel, const char *options, int dimensions, const size_t *global, const size_t *local, const clattn_arg *args, size_t count);
+
+#endif

@@ -1,0 +1,77 @@
+/* softmax and log_softmax along one axis. */
+#include "op.h"
+
+static const clattn_field fields[] = {
+    CLATTN_IN(clattn_softmax_args, x, "..", 0, "any shape"),
+    CLATTN_IN_BOOL(clattn_softmax_args, mask, "*", CLATTN_FIELD_OPTIONAL | CLATTN_FIELD_STRIDED, "broadcast from the right to x; true = counts"),
+    CLATTN_OUT(clattn_softmax_args, out, "out", "..", 0, "as x"),
+    CLATTN_PARAM(clattn_softmax_args, axis, "axis", CLATTN_FIELD_OPT_INT, -1, -CLATTN_MAX_RANK, CLATTN_MAX_RANK - 1, "the axis that sums to 1"),
+    { .name = "temperature", .kind = CLATTN_FIELD_OPT_FLOAT, .offset = offsetof(clattn_softmax_args, temperature), .flags = CLATTN_FIELD_NOT_ZERO, .fallback = 1, .text = "divides x; not 0" },
+};
+
+static clattn_status infer(clattn_call *call, const void *raw) {
+    const clattn_softmax_args *a = raw;
+    const int rank = a->x->rank;
+    int64_t axis = a->axis.value < 0 ? a->axis.value + rank : a->axis.value;
+    if (axis < 0 || axis >= rank) return clattn_call_fail(call, CLATTN_ERROR_ARGUMENT, "axis %lld is outside x's rank %d", (long long)a->axis.value, rank);
+    int64_t inner = 1, outer = 1;
+    for (int64_t i = 0; i < axis; i++) outer *= a->x->shape[i];
+    for (int64_t i = axis + 1; i < rank; i++) inner *= a->x->shape[i];
+    clattn_dim_set(call, "axis", axis);
+    clattn_dim_set(call, "outer", outer);
+    clattn_dim_set(call, "length", a->x->shape[axis]);
+    clattn_dim_set(call, "inner", inner);
+    return a->mask ? clattn_check_broadcast(call, "mask", a->mask, "x", a->x) : CLATTN_OK;
+}
+
+/* Rows along the last axis without a mask: one group per few rows, vectors along the row. */
+static const char *rows_refusal(const clattn_call *call, const void *raw) {
+    const clattn_softmax_args *a = raw;
+    if (!clattn_call_cpu(call, 0)) return "the device is not a CPU";
+    if (clattn_dim(call, "inner") != 1) return "the axis is not the innermost";
+    return a->mask ? "there is a mask" : NULL;
+}
+
+static clattn_status enqueue_rows(clattn_call *call, const void *raw) {
+    const clattn_softmax_args *a = raw;
+    const int64_t rows = clattn_dim(call, "outer"), length = clattn_dim(call, "length");
+    const int64_t per_group = length > 16384 ? 1 : 1 + 16384 / (length + 1);
+    const size_t groups = (size_t)((rows + per_group - 1) / per_group);
+    const char *options = strcmp(call->op->name, "log_softmax") == 0 ? "-DLOG" : "";
+    return clattn_run_kernel(call, "softmax", "rows", options, 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(a->x), ARG_T(a->out), ARG_I64(rows), ARG_I64(length), ARG_I64(per_group), ARG_F32(1 / (double)a->temperature.value));
+}
+
+static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {
+    const clattn_softmax_args *a = raw;
+    const int64_t outer = clattn_dim(call, "outer"), inner = clattn_dim(call, "inner");
+    char options[48];
+    snprintf(options, sizeof options, "%s%s", strcmp(call->op->name, "log_softmax") == 0 ? "-DLOG " : "", a->mask ? "-DMASK" : "");
+    return clattn_run_kernel(call, "softmax", "scalar", options, 1, (size_t[]){ (size_t)(outer * inner) }, (size_t[]){ 0 }, ARG_T(a->x), ARG_T(a->mask), ARG_T(a->out), clattn_arg_broadcast8(a->mask, a->x->rank, a->x->shape), clattn_arg_shape8(a->x), ARG_I32(a->x->rank), ARG_I32(clattn_dim(call, "axis")), ARG_I64(outer), ARG_I64(clattn_dim(call, "length")), ARG_I64(inner), ARG_F32(1 / (double)a->temperature.value));
+}
+
+static const clattn_variant variants[] = {
+    { "rows", rows_refusal, enqueue_rows },
+    { "scalar", NULL, enqueue_scalar },
+};
+
+static void work(const clattn_call *call, const void *raw, double *flops, double *bytes) {
+    const clattn_softmax_args *a = raw;
+    (void)call;
+    *flops = 5 * (double)clattn_tensor_count(a->x);
+    *bytes = 8 * (double)clattn_tensor_count(a->x);
+}
+
+void clattn_reference_softmax(const clattn_call *call, const void *args, clattn_bounds *bounds);
+void clattn_reference_log_softmax(const clattn_call *call, const void *args, clattn_bounds *bounds);
+
+static const char *const softmax_examples[] = { "softmax x[3,40]", "softmax x[2,5,7] mask[5,7] axis=1", NULL };
+static const clattn_op_code softmax_code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_softmax, .work = work, .examples = softmax_examples };
+static const clattn_op op_softmax = { "softmax", "exp(x/temperature) normalised along an axis", "torch.softmax; a row without any finite or unmasked value is 0", sizeof(clattn_softmax_args), fields, CLATTN_COUNT(fields), &softmax_code };
+CLATTN_DEFINE_CALL(softmax)
+
+static const char *const log_softmax_examples[] = { "log_softmax x[3,40]", "log_softmax x[2,5,7] axis=1", NULL };
+static const clattn_op_code log_softmax_code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_log_softmax, .work = work, .examples = log_softmax_examples };
+static const clattn_op op_log_softmax = { "log_softmax", "the logarithm of softmax", "torch.log_softmax; -inf where softmax has no value to count", sizeof(clattn_log_softmax_args), fields, CLATTN_COUNT(fields), &log_softmax_code };
+CLATTN_DEFINE_CALL(log_softmax)
+
+const clattn_op *const clattn_ops_softmax[] = { &op_softmax, &op_log_softmax, NULL };

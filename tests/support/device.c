@@ -1,0 +1,16 @@
+#include "device.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+static void print_log(void *user, clattn_log_level level, const char *message) {
+    (void)user;
+    if (level == CLATTN_LOG_WARNING) fprintf(stderr, "clattn: %s\n", message);
+}
+
+clattn_context *test_open(void) {
+    clattn_context *context = NULL;
+    const clattn_status status = clattn_open(&context, &(clattn_open_params){ .log = print_log });
+    cr_assert_eq(status, CLATTN_OK, "no device to test on: %s", clattn_message(context));
+    return context;
+}
