@@ -108,11 +108,11 @@ static float bilinear_at(const struct ink *ink, double x, double y)
 {
     const double column = floor(x - 0.5), row = floor(y - 0.5);
     const double right = x - 0.5 - column, lower = y - 0.5 - row;
-    const int left_x = (int)column, upper_y = (int)row;
-    return (float)((boxed_ink(ink, left_x, upper_y) * (1.0 - right) + boxed_ink(ink, left_x + 1, upper_y) * right) *
-                       (1.0 - lower) +
-                   (boxed_ink(ink, left_x, upper_y + 1) * (1.0 - right) + boxed_ink(ink, left_x + 1, upper_y + 1) * right) *
-                       lower);
+    const int left_x = (int)column, top_y = (int)row;
+    const double above = boxed_ink(ink, left_x, top_y) * (1.0 - right) + boxed_ink(ink, left_x + 1, top_y) * right;
+    const double below =
+        boxed_ink(ink, left_x, top_y + 1) * (1.0 - right) + boxed_ink(ink, left_x + 1, top_y + 1) * right;
+    return (float)(above * (1.0 - lower) + below * lower);
 }
 
 static void scale_ink(const struct ink *ink, const struct digit_frame *frame, float pixels[DIGIT_PIXELS])

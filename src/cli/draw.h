@@ -2,7 +2,7 @@
  *
  * Every function writes beside the target and renames when the file is whole, so a target is either complete or as
  * it was. Returns 0, or non-zero with the file and the cause in `message`; no temporary stays behind. A target that
- * exists and is no regular file, as /dev/stdout, is written to directly. `title` may be NULL; it wraps where it is long.
+ * exists and is no regular file, as /dev/stdout, is written to directly. `title` may be NULL; a long one wraps.
  * Texts are UTF-8; a byte that is not is drawn as '?'. */
 #ifndef CLATTN_CLI_DRAW_H
 #define CLATTN_CLI_DRAW_H

@@ -55,7 +55,8 @@ static void choose_scale(struct overlay *overlay)
 static double grey_over(const struct image *picture, double x, double y, double side)
 {
     const int left = (int)floor(x), top = (int)floor(y);
-    const int right = side > 1.0 ? (int)floor(x + side) : left + 1, bottom = side > 1.0 ? (int)floor(y + side) : top + 1;
+    const int right = side > 1.0 ? (int)floor(x + side) : left + 1;
+    const int bottom = side > 1.0 ? (int)floor(y + side) : top + 1;
     double sum = 0.0;
     for (int row = top; row < bottom; row++)
         for (int column = left; column < right; column++)

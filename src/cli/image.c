@@ -10,8 +10,9 @@ int image_allocate(struct image *image, unsigned long width, unsigned long heigh
 {
     if (width == 0 || height == 0 || width > IMAGE_MAX_SIDE || height > IMAGE_MAX_SIDE ||
         width * height > (unsigned long)IMAGE_MAX_PIXELS) {
-        snprintf(cause, IMAGE_CAUSE_SIZE, "a picture of %lu x %lu is outside the limits (sides 1 to %d, at most %ld pixels)",
-                 width, height, IMAGE_MAX_SIDE, IMAGE_MAX_PIXELS);
+        snprintf(cause, IMAGE_CAUSE_SIZE,
+                 "a picture of %lu x %lu is outside the limits (sides 1 to %d, at most %ld pixels)", width, height,
+                 IMAGE_MAX_SIDE, IMAGE_MAX_PIXELS);
         return -1;
     }
     image->grey = malloc(width * height * sizeof *image->grey);

@@ -191,7 +191,9 @@ static int grid_open(struct grid *grid, const struct image *picture)
 {
     const int longer = picture->width > picture->height ? picture->width : picture->height;
     const int cell = (longer + GRID - 1) / GRID;
-    *grid = (struct grid){ .cell = cell, .columns = (picture->width + cell - 1) / cell, .rows = (picture->height + cell - 1) / cell };
+    *grid = (struct grid){ .cell = cell,
+                           .columns = (picture->width + cell - 1) / cell,
+                           .rows = (picture->height + cell - 1) / cell };
     const size_t cells = (size_t)grid->columns * (size_t)grid->rows;
     grid->mass = calloc(cells, sizeof *grid->mass);
     grid->piece = calloc(cells, sizeof *grid->piece);

@@ -316,7 +316,8 @@ Test(pictures, orientation_of_cameras)
 {
     static const struct {
         int right, bottom, turned;
-    } corner[] = { { 0, 0, 0 }, { 1, 0, 0 }, { 1, 1, 0 }, { 0, 1, 0 }, { 0, 0, 1 }, { 1, 0, 1 }, { 1, 1, 1 }, { 0, 1, 1 } };
+    } corner[] = { { 0, 0, 0 }, { 1, 0, 0 }, { 1, 1, 0 }, { 0, 1, 0 },
+                   { 0, 0, 1 }, { 1, 0, 1 }, { 1, 1, 1 }, { 0, 1, 1 } };
     for (int orientation = 1; orientation <= 8; orientation++) {
         struct image image;
         const char *path = in_directory("turned.jpg");
@@ -328,7 +329,8 @@ Test(pictures, orientation_of_cameras)
         const int y = corner[orientation - 1].bottom ? image.height - 1 : 0;
         cr_assert(fabs((double)image.grey[y * image.width + x] - smooth_level(0, 0)) < 0.03, "%d", orientation);
         const float across = image.grey[y * image.width + image.width - 1 - x];
-        cr_assert(fabs((double)across - (turned ? smooth_level(0, JPEG_HEIGHT - 1) : smooth_level(JPEG_WIDTH - 1, 0))) < 0.03);
+        const double expected = turned ? smooth_level(0, JPEG_HEIGHT - 1) : smooth_level(JPEG_WIDTH - 1, 0);
+        cr_assert(fabs((double)across - expected) < 0.03, "%d", orientation);
         image_free(&image);
     }
 }
@@ -446,7 +448,8 @@ static void fill_photograph(struct image *image, int zoom, int left, int top)
             const float ink = inside ? (float)mnist_seven[row * DIGIT_SIDE + column] / 255.0f : 0.0f;
             const float light = 0.75f + 0.2f * (float)x / (float)image->width;
             random = random * 1664525u + 1013904223u;
-            image->grey[y * image->width + x] = light - 0.5f * ink + 0.04f * ((float)(random >> 8) / 16777216.0f - 0.5f);
+            const float noise = 0.04f * ((float)(random >> 8) / 16777216.0f - 0.5f);
+            image->grey[y * image->width + x] = light - 0.5f * ink + noise;
         }
 }
 
