@@ -43,8 +43,7 @@ void clattn_file_from_memory(file_source *source, const void *memory, size_t siz
 /* Reads exactly size bytes; what names them in the message. */
 clattn_status clattn_file_read(file_source *source, void *buffer, size_t size, const char *what,
                                const file_report *report);
-/* The same into new memory (free), which grows with what arrives: a size that lies costs no more than the file holds.
- */
+/* The same into new memory (free), which grows with what arrives: a size that lies costs no more than is there. */
 clattn_status clattn_file_read_new(file_source *source, void **data, size_t size, const char *what,
                                    const file_report *report);
 clattn_status clattn_file_skip(file_source *source, int64_t bytes, const file_report *report);

@@ -23,8 +23,7 @@ struct clattn_weights {
     size_t count;
 };
 
-/* ---------------------------------------------------------------------------------------------------- the header ---
- */
+/* ---------------------------------------------------------------------------------------------------- the header -- */
 
 static clattn_status bad_tensor(const file_report *report, const char *name, const char *what) {
     return clattn_file_fail(report, CLATTN_ERROR_FORMAT, "tensor '%s': %s", name, what);
@@ -62,7 +61,9 @@ static clattn_status read_header(json_t **header, file_source *source, const fil
 
 static clattn_status parse_dtype(clattn_array *array, const json_t *value, const char *name,
                                  const file_report *report) {
-    static const struct { const char *text; clattn_file_dtype dtype;
+    static const struct {
+        const char *text;
+        clattn_file_dtype dtype;
     } known[] = {
         { "F16", CLATTN_FILE_F16 },   { "BF16", CLATTN_FILE_BF16 }, { "F32", CLATTN_FILE_F32 },
         { "F64", CLATTN_FILE_F64 },   { "I8", CLATTN_FILE_I8 },     { "U8", CLATTN_FILE_U8 },
@@ -151,8 +152,7 @@ static clattn_status parse_entries(clattn_weights *weights, const file_report *r
     return status;
 }
 
-/* ---------------------------------------------------------------------------------------------------- the layout ---
- */
+/* ---------------------------------------------------------------------------------------------------- the layout -- */
 
 static int compare_places(const void *left, const void *right) {
     const tensor_entry *a = left, *b = right;

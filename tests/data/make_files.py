@@ -166,7 +166,7 @@ def safetensors_good():
     some["bool"] = np.array([False, True])
     some["scalar"] = np.array(7, dtype="<i4")
     some["nothing"] = np.zeros((0, 5), "<f4")
-    put("good.safetensors", save(some, metadata={"clattn": "1", "source": "make_files.py"}))
+    put("good.safetensors", save(some, metadata={"source": "make_files.py"}))  # two keys would change places
     brain = (ramp.astype("<f4").view("<u4") >> 16).astype("<u2").tobytes()
     put("bf16.safetensors", tensors({"w": tensor([2, 3, 4], 0, 48, "BF16")}, brain))
     put("odd_offset.safetensors", tensors({"f": tensor([24], 1, 97), "b": tensor([1], 0, 1, "U8")},
