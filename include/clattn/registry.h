@@ -50,6 +50,7 @@ typedef struct clattn_field {
     double low, high;         /* numeric range; both 0 = any finite value */
     double fallback;          /* the default */
     const char *text;         /* one line for the documentation */
+    const char *value_limit;  /* INT inputs: their values are 0 or more and "<V" or "<=Tk", a size as in `shape`; NULL = any */
 } clattn_field;
 
 typedef struct clattn_op {
@@ -79,6 +80,11 @@ CLATTN_API const char *clattn_op_refusal(clattn_context *context, const clattn_o
  * order of the fields: ranks[i], shapes[i][..], dtypes[i] for the i-th OUTPUT field; rank -1 for an output that these
  * arguments do not have. Arrays hold `capacity` entries. Tensors need no buffer. */
 CLATTN_API clattn_status clattn_op_shapes(clattn_context *context, const clattn_op *op, const void *args, size_t capacity, int *ranks, int64_t (*shapes)[CLATTN_MAX_RANK], clattn_dtype *dtypes);
+
+/* Least and largest value that an INT input may hold with these arguments (field->value_limit with its letters resolved);
+ * the whole range of int32_t where the field has no limit. Kernels treat other values as the operation says (a length is
+ * clamped, an id gives a zero row); who has the values on the host can refuse them. Tensors need no buffer. */
+CLATTN_API clattn_status clattn_op_value_limits(clattn_context *context, const clattn_op *op, const void *args, const clattn_field *field, int64_t *low, int64_t *high);
 
 /* Runs an operation on its args struct; `variant` NULL = the first that fits, else that one or an error that says why not.
  * `*chosen` (may be NULL) gets the name of the variant that ran. */

@@ -204,6 +204,13 @@ int clattn_dims_shape(const clattn_call *call, const clattn_field *field, int64_
     return rank;
 }
 
+int64_t clattn_dims_value(const clattn_call *call, const char *expression) {
+    clattn_dims dims = call->dims;
+    size_expression e;
+    parse_size(&dims, expression, &e);
+    return e.free_name ? -1 : e.known;
+}
+
 clattn_status clattn_check_broadcast(clattn_call *call, const char *name, const clattn_tensor *tensor, const char *target_name, const clattn_tensor *target) {
     char found[160], expected[160];
     bool fits = tensor->rank <= target->rank;

@@ -10,6 +10,8 @@
 clattn_status clattn_dims_match(clattn_call *call, const clattn_field *field, const char *name, const clattn_tensor *tensor);
 /* The shape a field must have now that the letters are bound; the rank, or -1 if a letter is free. */
 int clattn_dims_shape(const clattn_call *call, const clattn_field *field, int64_t shape[CLATTN_MAX_RANK]);
+/* The value of one size expression, "V" or "N+D", now that the letters are bound; -1 if a letter is free. */
+int64_t clattn_dims_value(const clattn_call *call, const char *expression);
 /* "[1,2,3]" */
 const char *clattn_shape_text(const clattn_tensor *tensor, char *text, size_t size);
 

@@ -73,6 +73,8 @@ typedef struct clattn_op_code {
 
 #define CLATTN_IN(type, member, shape_text, flag_bits, line) { .name = #member, .kind = CLATTN_FIELD_INPUT, .offset = offsetof(type, member), .flags = (flag_bits), .shape = (shape_text), .text = (line) }
 #define CLATTN_IN_INT(type, member, shape_text, flag_bits, line) { .name = #member, .kind = CLATTN_FIELD_INPUT, .offset = offsetof(type, member), .flags = (flag_bits), .element = CLATTN_ELEMENT_INT, .shape = (shape_text), .text = (line) }
+/* With a limit on its values, "<V" or "<=Tk": see clattn_field. */
+#define CLATTN_IN_INT_LIMITED(type, member, shape_text, limit_text, flag_bits, line) { .name = #member, .kind = CLATTN_FIELD_INPUT, .offset = offsetof(type, member), .flags = (flag_bits), .element = CLATTN_ELEMENT_INT, .shape = (shape_text), .value_limit = (limit_text), .text = (line) }
 #define CLATTN_IN_BOOL(type, member, shape_text, flag_bits, line) { .name = #member, .kind = CLATTN_FIELD_INPUT, .offset = offsetof(type, member), .flags = (flag_bits), .element = CLATTN_ELEMENT_BOOL, .shape = (shape_text), .text = (line) }
 /* `label` is the tool's name: "h" for the member h_out. */
 #define CLATTN_OUT(type, member, label, shape_text, flag_bits, line) { .name = (label), .kind = CLATTN_FIELD_OUTPUT, .offset = offsetof(type, member), .flags = (flag_bits), .shape = (shape_text), .text = (line) }

@@ -228,6 +228,23 @@ clattn_status clattn_op_shapes(clattn_context *context, const clattn_op *op, con
     return CLATTN_OK;
 }
 
+clattn_status clattn_op_value_limits(clattn_context *context, const clattn_op *op, const void *args, const clattn_field *field, int64_t *low, int64_t *high) {
+    _Alignas(16) char copy[MAX_ARGS_SIZE];
+    if (!context || !op || !args || !field || !low || !high) return CLATTN_ERROR_ARGUMENT;
+    *low = INT32_MIN;
+    *high = INT32_MAX;
+    clattn_call call = { .context = context, .op = op };
+    memcpy(copy, args, op->args_size);
+    const clattn_status status = clattn_check_inputs(&call, copy, true);
+    if (status || !field->value_limit) return status;
+    const bool inclusive = field->value_limit[1] == '=';
+    const int64_t size = clattn_dims_value(&call, field->value_limit + 1 + inclusive);
+    if (size < 0) return CLATTN_OK; /* the size does not exist for these arguments: nothing to compare with */
+    *low = 0;
+    *high = inclusive ? size : size - 1;
+    return CLATTN_OK;
+}
+
 const char *clattn_op_refusal(clattn_context *context, const clattn_op *op, const void *args, const char *variant) {
     _Alignas(16) char copy[MAX_ARGS_SIZE];
     clattn_call call = { .context = context, .op = op };
