@@ -1,0 +1,181 @@
+/* matmul and linear: one product of matrices, batched, with any strides. */
+#include "dims.h"
+#include "op.h"
+
+/* out[b][m][n] = act(sum_k a[b](m,k) b[b](k,n) + bias[n]); out is dense. */
+typedef struct product {
+    const clattn_tensor *a, *b, *bias, *out;
+    int64_t batches, m, n, k;
+    int64_t a_m, a_k, b_k, b_n;                    /* strides */
+    int64_t lead[8], a_lead[8], b_lead[8];         /* leading axes, right-aligned, and the strides along them */
+    int activation;
+} product;
+
+/* ---- matmul's shapes ---- */
+
+static const clattn_field matmul_fields[] = {
+    CLATTN_IN(clattn_matmul_args, a, "*", CLATTN_FIELD_STRIDED, "[..,M,K], with transpose_a [..,K,M]"),
+    CLATTN_IN(clattn_matmul_args, b, "*", CLATTN_FIELD_STRIDED, "[..,K,N], with transpose_b [..,N,K]; leading axes broadcast from the right"),
+    CLATTN_OUT(clattn_matmul_args, out, "out", "..,M,N", 0, "[..,M,N]"),
+    CLATTN_PARAM(clattn_matmul_args, transpose_a, "transpose_a", CLATTN_FIELD_BOOL, 0, 0, 0, "the last two axes of a stand the other way round"),
+    CLATTN_PARAM(clattn_matmul_args, transpose_b, "transpose_b", CLATTN_FIELD_BOOL, 0, 0, 0, "the same for b"),
+};
+
+static clattn_status check_rank(clattn_call *call, const char *name, const clattn_tensor *tensor) {
+    if (tensor->rank >= 2) return CLATTN_OK;
+    return clattn_call_fail(call, CLATTN_ERROR_SHAPE, "%s has rank %d, expected at least 2: a matrix in the last two axes", name, tensor->rank);
+}
+
+/* The size of the i-th axis from the right; 1 where there is none. */
+static int64_t size_from_right(const clattn_tensor *tensor, int i) {
+    return i < tensor->rank ? tensor->shape[tensor->rank - 1 - i] : 1;
+}
+
+static clattn_status fail_pair(clattn_call *call, const clattn_matmul_args *p, const char *what, int64_t left, int64_t right) {
+    char a[160], b[160];
+    return clattn_call_fail(call, CLATTN_ERROR_SHAPE, "a %s%s does not fit b %s%s: %s is %lld there, %lld here", clattn_shape_text(p->a, a, sizeof a), p->transpose_a ? " transposed" : "", clattn_shape_text(p->b, b, sizeof b), p->transpose_b ? " transposed" : "", what, (long long)left, (long long)right);
+}
+
+static clattn_status infer_matmul(clattn_call *call, const void *raw) {
+    const clattn_matmul_args *p = raw;
+    clattn_status status = check_rank(call, "a", p->a);
+    if (!status) status = check_rank(call, "b", p->b);
+    if (status) return status;
+    const int64_t k = size_from_right(p->a, p->transpose_a ? 1 : 0), k_b = size_from_right(p->b, p->transpose_b ? 0 : 1);
+    if (k != k_b) return fail_pair(call, p, "K", k, k_b);
+    clattn_dim_set(call, "M", size_from_right(p->a, p->transpose_a ? 0 : 1));
+    clattn_dim_set(call, "N", size_from_right(p->b, p->transpose_b ? 1 : 0));
+    clattn_dim_set(call, "K", k);
+    const int rank = (p->a->rank > p->b->rank ? p->a->rank : p->b->rank) - 2;
+    call->dims.rest_rank = rank;
+    for (int i = 0; i < rank; i++) {
+        const int64_t left = size_from_right(p->a, i + 2), right = size_from_right(p->b, i + 2);
+        if (left != right && left != 1 && right != 1) return fail_pair(call, p, "a leading axis", left, right);
+        call->dims.rest[rank - 1 - i] = left == 1 ? right : left;
+    }
+    return CLATTN_OK;
+}
+
+/* ---- The product of a call ---- */
+
+/* A tensor's strides along the right-aligned leading axes; 0 where it is broadcast. */
+static void lead_strides(const clattn_tensor *tensor, int64_t strides[8]) {
+    for (int i = 0; i < 8; i++) {
+        const int axis = tensor->rank - 3 - (7 - i);
+        strides[i] = axis < 0 || tensor->shape[axis] == 1 ? 0 : tensor->strides[axis];
+    }
+}
+
+/* One matrix of many rows in the place of many matrices, where they all meet the same b and lie one after the other. */
+static void fold(product *p) {
+    int64_t rows = p->m, step = p->a_m;
+    for (int i = 7; i >= 0; i--) {
+        if (p->lead[i] == 1) continue;
+        if (rows == 1) step = p->a_lead[i];
+        if (p->b_lead[i] != 0 || p->a_lead[i] != rows * step) return;
+        rows *= p->lead[i];
+    }
+    p->m = rows;
+    p->a_m = step;
+    p->batches = 1;
+    for (int i = 0; i < 8; i++) p->lead[i] = 1;
+}
+
+/* `axes` are the sizes of out but its last two. */
+static void set_lead(product *p, int rank, const int64_t *axes) {
+    p->batches = 1;
+    for (int i = 0; i < 8; i++) {
+        p->lead[i] = i < 8 - rank ? 1 : axes[i - (8 - rank)];
+        p->batches *= p->lead[i];
+    }
+    lead_strides(p->a, p->a_lead);
+    lead_strides(p->b, p->b_lead);
+}
+
+static product product_of_matmul(const clattn_call *call, const clattn_matmul_args *args) {
+    const clattn_tensor *a = args->a, *b = args->b;
+    product p = { .a = a, .b = b, .out = args->out, .activation = CLATTN_ACTIVATION_NONE };
+    p.m = clattn_dim(call, "M");
+    p.n = clattn_dim(call, "N");
+    p.k = clattn_dim(call, "K");
+    p.a_m = a->strides[a->rank - (args->transpose_a ? 1 : 2)];
+    p.a_k = a->strides[a->rank - (args->transpose_a ? 2 : 1)];
+    p.b_k = b->strides[b->rank - (args->transpose_b ? 1 : 2)];
+    p.b_n = b->strides[b->rank - (args->transpose_b ? 2 : 1)];
+    set_lead(&p, call->dims.rest_rank, call->dims.rest);
+    fold(&p);
+    return p;
+}
+
+static product product_of_linear(const clattn_call *call, const clattn_linear_args *args) {
+    const clattn_tensor *x = args->x, *w = args->weight;
+    product p = { .a = x, .b = w, .bias = args->bias, .out = args->out, .activation = args->activation };
+    p.m = x->rank > 1 ? x->shape[x->rank - 2] : 1;
+    p.n = clattn_dim(call, "O");
+    p.k = clattn_dim(call, "I");
+    p.a_m = x->rank > 1 ? x->strides[x->rank - 2] : 0;
+    p.a_k = x->strides[x->rank - 1];
+    p.b_k = w->strides[1];
+    p.b_n = w->strides[0];
+    set_lead(&p, x->rank > 2 ? x->rank - 2 : 0, x->shape);
+    fold(&p);
+    return p;
+}
+
+static product product_of(const clattn_call *call, const void *args) {
+    return strcmp(call->op->name, "linear") == 0 ? product_of_linear(call, args) : product_of_matmul(call, args);
+}
+
+static const char *options_of(const product *p, int rows, int vectors, char text[96]) {
+    snprintf(text, 96, "-DMR=%d -DNV=%d%s", rows, vectors, p->bias ? " -DBIAS" : "");
+    if (p->activation != CLATTN_ACTIVATION_NONE) snprintf(text + strlen(text), 96 - strlen(text), " -DACT=%d", p->activation);
+    return text;
+}
+
+static clattn_arg long8(const int64_t values[8]) {
+    clattn_arg arg = { .kind = CLATTN_ARG_I64X8 };
+    memcpy(arg.as.i64, values, 8 * sizeof values[0]);
+    return arg;
+}
+
+/* ---- scalar: one work-item per element of out ---- */
+
+static clattn_status enqueue_scalar(clattn_call *call, const void *args) {
+    char options[96];
+    const product p = product_of(call, args);
+    return clattn_run_kernel(call, "matmul", "scalar", options_of(&p, 1, 1, options), 1, (size_t[]){ (size_t)(p.batches * p.m * p.n) }, (size_t[]){ 0 }, ARG_T(p.a), ARG_T(p.b), ARG_T(p.bias), ARG_T(p.out), ARG_I64(p.batches), ARG_I64(p.m), ARG_I64(p.n), ARG_I64(p.k), clattn_arg_i64x4(p.a_m, p.a_k, p.b_k, p.b_n), long8(p.lead), long8(p.a_lead), long8(p.b_lead));
+}
+
+static const clattn_variant variants[] = {
+    { "scalar", NULL, enqueue_scalar },
+};
+
+static void work(const clattn_call *call, const void *args, double *flops, double *bytes) {
+    const product p = product_of(call, args);
+    const double out = (double)p.batches * (double)p.m * (double)p.n;
+    *flops = 2 * out * (double)p.k;
+    *bytes = 4 * ((double)clattn_tensor_count(p.a) + (double)clattn_tensor_count(p.b) + out);
+}
+
+void clattn_reference_matmul(const clattn_call *call, const void *args, clattn_bounds *bounds);
+void clattn_reference_linear(const clattn_call *call, const void *args, clattn_bounds *bounds);
+
+static const char *const matmul_examples[] = { "matmul a[3,40] b[40,7]", NULL };
+static const clattn_op_code matmul_code = { .infer = infer_matmul, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_matmul, .work = work, .examples = matmul_examples };
+static const clattn_op op_matmul = { "matmul", "products of matrices, batched", "numpy.matmul; rank 2 and more", sizeof(clattn_matmul_args), matmul_fields, CLATTN_COUNT(matmul_fields), &matmul_code };
+CLATTN_DEFINE_CALL(matmul)
+
+static const clattn_field linear_fields[] = {
+    CLATTN_IN(clattn_linear_args, x, "..,I", CLATTN_FIELD_STRIDED, "any leading axes"),
+    CLATTN_IN(clattn_linear_args, weight, "O,I", CLATTN_FIELD_STRIDED, "PyTorch's layout; packed once when frozen"),
+    CLATTN_IN(clattn_linear_args, bias, "O", CLATTN_FIELD_OPTIONAL, ""),
+    CLATTN_OUT(clattn_linear_args, out, "out", "..,O", 0, ""),
+    CLATTN_PARAM_WORD(clattn_linear_args, activation, "activation", clattn_activation_words, CLATTN_ACTIVATION_NONE, "applied to the sum"),
+};
+
+static const char *const linear_examples[] = { "linear x[3,40] weight[7,40] bias[7]", NULL };
+static const clattn_op_code linear_code = { .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_linear, .work = work, .examples = linear_examples };
+static const clattn_op op_linear = { "linear", "act(x weight^T + bias)", "torch.nn.functional.linear", sizeof(clattn_linear_args), linear_fields, CLATTN_COUNT(linear_fields), &linear_code };
+CLATTN_DEFINE_CALL(linear)
+
+const clattn_op *const clattn_ops_matmul[] = { &op_linear, &op_matmul, NULL };
