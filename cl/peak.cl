@@ -1,0 +1,74 @@
+#include "common.cl"
+
+/* What the device can do at best: multiply-adds without memory, and copies without arithmetic. The loops' results are
+ * stored, so that no compiler may drop them. */
+
+#ifdef KERNEL_fma_single
+/* CHAINS independent accumulators hide the latency of an FMA: 24 fill the registers of AVX-512, 6 those of AVX2. */
+SINGLE void fma_single(OUT(y), const int rounds, const float a, const float b) {
+    float16 sum[CHAINS];
+    SHIFT(y);
+    const float16 va = (float16)(a), vb = (float16)(b);
+#pragma unroll
+    for (int j = 0; j < CHAINS; j++) sum[j] = (float16)(a * (float)j);
+    for (int i = 0; i < rounds; i++) {
+#pragma unroll
+        for (int j = 0; j < CHAINS; j++) sum[j] = fma(sum[j], va, vb);
+    }
+    float16 total = sum[0];
+#pragma unroll
+    for (int j = 1; j < CHAINS; j++) total += sum[j];
+    vstore16(total, get_group_id(0), y);
+}
+#endif
+
+#ifdef KERNEL_fma_items
+/* 16 scalar chains for each work-item. */
+__kernel void fma_items(OUT(y), const int rounds, const float a, const float b) {
+    float4 s0 = (float4)(a), s1 = (float4)(b), s2 = (float4)(a + b), s3 = (float4)(a - b);
+    const float4 va = (float4)(a), vb = (float4)(b);
+    SHIFT(y);
+    for (int i = 0; i < rounds; i++) {
+        s0 = fma(s0, va, vb);
+        s1 = fma(s1, va, vb);
+        s2 = fma(s2, va, vb);
+        s3 = fma(s3, va, vb);
+    }
+    const float4 total = (s0 + s1) + (s2 + s3);
+    y[get_global_id(0)] = (total.x + total.y) + (total.z + total.w);
+}
+#endif
+
+#ifdef KERNEL_copy_single
+/* `vectors` float16 for each group. STREAM: stores that do not read the line first, where the compiler has them. */
+#if defined(STREAM) && defined(__has_builtin)
+#if __has_builtin(__builtin_nontemporal_store)
+#define STORE(v, p) __builtin_nontemporal_store((v), (p))
+#endif
+#endif
+#ifndef STORE
+#define STORE(v, p) (*(p) = (v))
+#endif
+SINGLE void copy_single(IN(x), OUT(y), const int vectors) {
+    SHIFT(x);
+    SHIFT(y);
+    __global const float16 *from = (__global const float16 *)x + (long)get_group_id(0) * vectors;
+    __global float16 *to = (__global float16 *)y + (long)get_group_id(0) * vectors;
+    for (int i = 0; i < vectors; i += 4) {
+        const float16 a = from[i], b = from[i + 1], c = from[i + 2], d = from[i + 3];
+        STORE(a, to + i);
+        STORE(b, to + i + 1);
+        STORE(c, to + i + 2);
+        STORE(d, to + i + 3);
+    }
+}
+#endif
+
+#ifdef KERNEL_copy_items
+__kernel void copy_items(IN(x), OUT(y), const long count) {
+    const long n = get_global_id(0);
+    SHIFT(x);
+    SHIFT(y);
+    if (n < count) ((__global float4 *)y)[n] = ((__global const float4 *)x)[n];
+}
+#endif

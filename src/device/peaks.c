@@ -1,0 +1,181 @@
+/* What the device can do at best, measured once and kept in the cache directory. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+#include "source.h"
+#include "system.h"
+
+#define LONG_ENOUGH 0.01 /* seconds of one run: launching costs well below 1 % of that */
+#define TOO_LONG 0.2     /* a simulator: one run must do */
+#define RUNS 5
+#define LARGEST_COPY ((size_t)256 << 20)
+#define VECTORS 4096 /* float16 that one group copies: 256 KiB */
+
+/* One run of `amount` (rounds or bytes). */
+typedef clattn_status (*run_function)(clattn_context *context, const clattn_tensor *tensors, int64_t amount, const char *options);
+
+typedef struct measurement {
+    run_function run;
+    const char *options;
+    int64_t first, limit; /* the amounts to begin and to end with */
+    double enough;        /* seconds after which the amount need not grow */
+} measurement;
+
+static clattn_status timed(clattn_context *context, const measurement *m, const clattn_tensor *tensors, int64_t amount, double *seconds) {
+    const double start = clattn_system_seconds();
+    clattn_status status = m->run(context, tensors, amount, m->options);
+    if (!status) status = clattn_finish(context);
+    *seconds = clattn_system_seconds() - start;
+    return status;
+}
+
+/* The best amount per second of a few runs, each long enough to be timed; raises `*best`. */
+static clattn_status measure(clattn_context *context, const measurement *m, const clattn_tensor *tensors, double *best) {
+    double seconds = 0;
+    int64_t amount = m->first;
+    clattn_status status = timed(context, m, tensors, amount, &seconds); /* compiles */
+    while (!status && !(status = timed(context, m, tensors, amount, &seconds)) && seconds < m->enough && amount < m->limit)
+        amount = amount * 2 < m->limit ? amount * 2 : m->limit;
+    for (int i = 0; i < RUNS && !status; i++) {
+        if (seconds > 0 && (double)amount / seconds > *best) *best = (double)amount / seconds;
+        if (seconds > TOO_LONG) break;
+        status = timed(context, m, tensors, amount, &seconds);
+    }
+    return status;
+}
+
+/* ---- Multiply-adds: the amount is in rounds of every chain ---- */
+
+static const clattn_arg *fma_arguments(clattn_arg args[4], const clattn_tensor *y, int64_t rounds) {
+    args[0] = (clattn_arg){ .kind = CLATTN_ARG_BUFFER, .as = { .memory = { .buffer = y->buffer, .offset = y->offset } } };
+    args[1] = (clattn_arg){ .kind = CLATTN_ARG_I32, .as = { .i32 = (int32_t)rounds } };
+    args[2] = (clattn_arg){ .kind = CLATTN_ARG_F32, .as = { .f32 = 0.5f } };
+    args[3] = (clattn_arg){ .kind = CLATTN_ARG_F32, .as = { .f32 = 1 } };
+    return args;
+}
+
+static size_t fma_groups(const clattn_context *context) {
+    return (context->info.compute_units ? context->info.compute_units : 1) * (size_t)16;
+}
+
+static size_t fma_items(const clattn_context *context) {
+    return fma_groups(context) * 256;
+}
+
+static clattn_status run_fma_single(clattn_context *context, const clattn_tensor *tensors, int64_t rounds, const char *options) {
+    clattn_arg args[4];
+    return clattn_launch(context, &(clattn_launch_info){ .source = "peak", .kernel = "fma_single", .options = options, .dimensions = 1, .global = { fma_groups(context) }, .local = { 1 }, .args = fma_arguments(args, &tensors[0], rounds), .arg_count = 4 });
+}
+
+static clattn_status run_fma_items(clattn_context *context, const clattn_tensor *tensors, int64_t rounds, const char *options) {
+    clattn_arg args[4];
+    return clattn_launch(context, &(clattn_launch_info){ .source = "peak", .kernel = "fma_items", .options = options, .dimensions = 1, .global = { fma_items(context) }, .args = fma_arguments(args, &tensors[0], rounds), .arg_count = 4 });
+}
+
+static clattn_status measure_fma(clattn_context *context, const clattn_tensor *tensors, double *flops) {
+    const measurement wide = { run_fma_single, "-DCHAINS=24", 64, 1 << 24, LONG_ENOUGH }, narrow = { run_fma_single, "-DCHAINS=6", 64, 1 << 24, LONG_ENOUGH }, items = { run_fma_items, "", 64, 1 << 24, LONG_ENOUGH };
+    double rounds_wide = 0, rounds_narrow = 0, rounds_items = 0;
+    const bool cpu = context->info.kind == CLATTN_DEVICE_CPU;
+    clattn_status status = cpu ? measure(context, &wide, tensors, &rounds_wide) : measure(context, &items, tensors, &rounds_items);
+    if (cpu && !status) status = measure(context, &narrow, tensors, &rounds_narrow);
+    const double per_group = 2 * 16 * (double)fma_groups(context), all[] = { rounds_wide * 24 * per_group, rounds_narrow * 6 * per_group, rounds_items * 2 * 16 * (double)fma_items(context) };
+    for (int i = 0; i < 3; i++)
+        if (all[i] > *flops) *flops = all[i];
+    return status;
+}
+
+/* ---- Copies: the amount is in bytes of one side ---- */
+
+static clattn_status run_copy_single(clattn_context *context, const clattn_tensor *tensors, int64_t bytes, const char *options) {
+    const clattn_arg args[] = {
+        { .kind = CLATTN_ARG_BUFFER, .as = { .memory = { .buffer = tensors[0].buffer } } },
+        { .kind = CLATTN_ARG_BUFFER, .as = { .memory = { .buffer = tensors[1].buffer } } },
+        { .kind = CLATTN_ARG_I32, .as = { .i32 = VECTORS } },
+    };
+    return clattn_launch(context, &(clattn_launch_info){ .source = "peak", .kernel = "copy_single", .options = options, .dimensions = 1, .global = { (size_t)bytes / (VECTORS * 64) }, .local = { 1 }, .args = args, .arg_count = 3 });
+}
+
+static clattn_status run_copy_items(clattn_context *context, const clattn_tensor *tensors, int64_t bytes, const char *options) {
+    const clattn_arg args[] = {
+        { .kind = CLATTN_ARG_BUFFER, .as = { .memory = { .buffer = tensors[0].buffer } } },
+        { .kind = CLATTN_ARG_BUFFER, .as = { .memory = { .buffer = tensors[1].buffer } } },
+        { .kind = CLATTN_ARG_I64, .as = { .i64 = { bytes / 16 } } },
+    };
+    return clattn_launch(context, &(clattn_launch_info){ .source = "peak", .kernel = "copy_items", .options = options, .dimensions = 1, .global = { (size_t)bytes / 16 }, .args = args, .arg_count = 3 });
+}
+
+static clattn_status measure_copy(clattn_context *context, const clattn_tensor *tensors, double *bytes) {
+    const int64_t size = tensors[0].shape[0] * 4, first = VECTORS * 64;
+    const bool cpu = context->info.kind == CLATTN_DEVICE_CPU;
+    const measurement plain = { cpu ? run_copy_single : run_copy_items, "", first, size, TOO_LONG }, streaming = { run_copy_single, "-DSTREAM", first, size, TOO_LONG };
+    /* All of it unless that takes too long: less might stay in a cache. */
+    double best = 0;
+    clattn_status status = measure(context, &plain, tensors, &best);
+    if (!status && cpu) status = measure(context, &streaming, tensors, &best);
+    *bytes = 2 * best; /* read and written */
+    return status;
+}
+
+static clattn_status measure_all(clattn_context *context, clattn_peaks *peaks) {
+    clattn_tensor tensors[2] = { { 0 }, { 0 } };
+    size_t size = LARGEST_COPY;
+    while (size > context->info.max_allocation / 2 || size > context->info.global_memory / 8) size /= 2;
+    if (size < VECTORS * 64) size = VECTORS * 64;
+    clattn_status status = CLATTN_OK;
+    for (int i = 0; i < 2 && !status; i++) {
+        status = clattn_tensor_create(context, &tensors[i], CLATTN_F32, 1, (int64_t[]){ (int64_t)size / 4 }, NULL);
+        if (!status) status = clattn_enqueue_fill(context, tensors[i].buffer, 0, size, 0); /* its pages exist from now on */
+    }
+    if (!status) status = measure_fma(context, tensors, &peaks->flops);
+    if (!status) status = measure_copy(context, tensors, &peaks->copy_bytes);
+    for (int i = 0; i < 2; i++) clattn_tensor_free(&tensors[i]);
+    clattn_buffers_trim(context);
+    return status;
+}
+
+/* ---- The entry in the cache: two numbers as text ---- */
+
+static char *entry_key(const clattn_context *context) {
+    char units[48];
+    snprintf(units, sizeof units, "compute units %u", (unsigned)context->info.compute_units);
+    const clattn_source *source = clattn_sources;
+    while (strcmp(source->name, "peak") != 0) source++;
+    return clattn_cache_key(context, (const char *)source->text, source->size, "peaks", units);
+}
+
+static bool load(clattn_context *context, const char *key, clattn_peaks *peaks) {
+    char text[128];
+    size_t size = 0;
+    unsigned char *data = clattn_cache_load(context, key, &size);
+    const bool fits = data && size < sizeof text;
+    if (fits) {
+        memcpy(text, data, size);
+        text[size] = '\0';
+    }
+    free(data);
+    return fits && sscanf(text, "flops %lf copy %lf", &peaks->flops, &peaks->copy_bytes) == 2 && peaks->flops > 0 && peaks->copy_bytes > 0;
+}
+
+static void store(clattn_context *context, const char *key, const clattn_peaks *peaks) {
+    char text[128];
+    const int size = snprintf(text, sizeof text, "flops %.6g copy %.6g\n", peaks->flops, peaks->copy_bytes);
+    if (size > 0 && (size_t)size < sizeof text) clattn_cache_store(context, key, (const unsigned char *)text, (size_t)size);
+}
+
+clattn_status clattn_device_peaks(clattn_context *context, clattn_peaks *peaks) {
+    if (!context || !context->opened || !peaks) return CLATTN_ERROR_ARGUMENT;
+    *peaks = (clattn_peaks){ 0 };
+    char *key = entry_key(context);
+    if (!key) return clattn_fail(context, CLATTN_ERROR_OUT_OF_MEMORY, "peaks: out of host memory");
+    clattn_status status = CLATTN_OK;
+    if (!load(context, key, peaks)) {
+        *peaks = (clattn_peaks){ 0 };
+        status = measure_all(context, peaks);
+        if (!status) store(context, key, peaks);
+        if (!status) clattn_log(context, CLATTN_LOG_INFO, "peaks measured: %.1f GFLOP/s, copy %.1f GB/s", 1e-9 * peaks->flops, 1e-9 * peaks->copy_bytes);
+    }
+    free(key);
+    return status;
+}
