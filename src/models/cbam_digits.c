@@ -93,12 +93,17 @@ static clattn_tensor network(clattn_layers *l, clattn_tensor x, gate_pair gates[
 /* ---- The model as an object ---- */
 
 /* Cuts the file's list of class names, a name a line. */
-static void read_classes(clattn_cbam_digits *model) {
+static void read_classes(clattn_cbam_digits *model, const char *path) {
     const char *text = clattn_weights_metadata(model->layers.file, "classes");
-    for (int i = 0; text && i < CLATTN_DIGITS_CLASSES; i++) {
-        const size_t length = strcspn(text, "\n");
+    for (int i = 0; i < CLATTN_DIGITS_CLASSES; i++) {
+        const size_t length = text ? strcspn(text, "\n") : 0;
+        if (!length) {
+            clattn_layers_fail(&model->layers, CLATTN_ERROR_FORMAT, "%s: its metadata name %d classes, expected %d", path, i, CLATTN_DIGITS_CLASSES);
+            return;
+        }
         model->classes[i] = calloc(length + 1, 1);
-        if (model->classes[i]) memcpy(model->classes[i], text, length);
+        if (!model->classes[i]) clattn_layers_fail(&model->layers, CLATTN_ERROR_OUT_OF_MEMORY, "out of host memory");
+        else memcpy(model->classes[i], text, length);
         text += length + (text[length] == '\n');
     }
 }
@@ -106,9 +111,12 @@ static void read_classes(clattn_cbam_digits *model) {
 clattn_status clattn_cbam_digits_open(clattn_context *context, const char *path, clattn_cbam_digits **result, char *message, size_t message_size) {
     clattn_cbam_digits *model = *result = calloc(1, sizeof *model);
     if (!model) return CLATTN_ERROR_OUT_OF_MEMORY;
-    const clattn_status status = clattn_layers_open(&model->layers, context, path, "cbam_digits", message, message_size);
+    clattn_status status = clattn_layers_open(&model->layers, context, path, "cbam_digits", message, message_size);
+    if (!status) {
+        read_classes(model, path);
+        status = clattn_layers_end(&model->layers, message, message_size);
+    }
     if (status) clattn_cbam_digits_close(result);
-    else read_classes(model);
     return status;
 }
 
