@@ -1,0 +1,472 @@
+#include "common.cl"
+
+/* score(i,j) = sum_d w_d tanh(z), z = inner (q_d + k_d) + b_d, by tanh z = 1 - 2 / (1 + e^2z).
+ *
+ * Everything is in units of log2: with L = 2 log2(e) inner and w' = -2 log2(e) w,
+ *     log2(e) score = sum_d w'_d / (1 + 2^(L (q_d + k_d) + b'_d)) - w'_d / 2,
+ * where e^2z = 2^(L q + b') * 2^(L k): the exponentials are taken once per element of query and key, not per pair. Two
+ * terms share a divide, w1/u1 + w2/u2 = (w1 u2 + w2 u1) / (u1 u2), with the u clamped so that their product stays finite:
+ * past the clamp tanh is 1 in f32. The halves w'/2 are taken off per block, so that sums stay small.
+ *
+ * A power is exact to f32 while its exponent is within +-LIMIT. Rows and blocks with larger (or NaN) elements are marked
+ * by the passes before, and pairs with them take the exponential of the sum instead, which is right for any values.
+ *
+ * prepared: w' in `padded` floats, b' in as many, then a sum per vector of 16 or 16 sums, one per lane. */
+
+#define TWO_LOG2E 2.88539008177792681f
+#define LIMIT 124.0f
+#define LARGEST 0x1p60f
+
+/* A mask's strides are in a long4 from axis 0. */
+INLINE bool kept(__global const uchar *mask, long4 strides, long i, long j, long k) {
+    return !mask || mask[i * strides.x + j * strides.y + k * strides.z] != 0;
+}
+
+/* 1 + 2^x for any x; NaN stays. Past the clamps the result is 1 or LARGEST in effect. */
+INLINE float16 one_plus_exp2(float16 x) {
+    const float16 u = 1.0f + exp2_16(VMIN(x, (float16)(60.0f)));
+    return select(u, x, isnan(x));
+}
+
+/* 2^(s - m); 0 for an excluded score, NaN for NaN. */
+INLINE float16 weight_16(float16 s, float16 m) {
+    float16 p = exp2_16(s - m);
+    p = select(p, (float16)(0.0f), s == -INFINITY);
+    return select(p, s, isnan(s));
+}
+
+#ifdef KERNEL_prepare
+/* With `overlap` the last vector covers the last 16 elements (if there are as many), those seen before with weight 0, and
+ * the sums are per lane. */
+SINGLE void prepare(IN(scale), IN(bias), OUT(prepared), const long size, const long vectors, const int overlap) {
+    SHIFT(scale);
+    SHIFT(bias);
+    SHIFT(prepared);
+    const long padded = vectors * 16;
+    float16 lanes = (float16)(0.0f);
+    for (long v = 0; v < vectors; v++) {
+        const long first = overlap && size >= 16 ? min(v * 16, size - 16) : v * 16;
+        float w[16], b[16];
+        for (int i = 0; i < 16; i++) {
+            const long d = first + i;
+            w[i] = d < v * 16 || d >= size ? 0.0f : scale ? scale[d] * -TWO_LOG2E : -TWO_LOG2E;
+            b[i] = d >= size || !bias ? 0.0f : bias[d] * TWO_LOG2E;
+        }
+        const float16 w16 = vload16(0, w);
+        lanes += w16 * -0.5f;
+        vstore16(w16, v, prepared);
+        vstore16(vload16(0, b), v, prepared + padded);
+        if (!overlap) prepared[2 * padded + v] = -0.5f * sum16(w16);
+    }
+    if (overlap) vstore16(lanes, 0, prepared + 2 * padded);
+}
+#endif
+
+#if defined KERNEL_keys || defined KERNEL_queries
+/* 2^(x L + b) with the exponent in two parts, so that a power times the power of the opposite is 1 to f32. */
+INLINE float16 power(float16 x, float factor, float16 b, int16 *large) {
+    const float16 product = x * factor, low = fma(x, (float16)(factor), -product);
+    const float16 sum = product + b, back = sum - product, error = (product - (sum - back)) + (b - back);
+    *large |= !(fabs(sum) <= LIMIT);
+    return exp2_16(sum) * fma(low + error, (float16)(LN2), (float16)(1.0f));
+}
+#endif
+
+#ifdef KERNEL_keys
+/* One row per group. Rows from `length` to `rows` of a batch are padding: zeros, never marked. */
+SINGLE void keys(IN(key), OUT(powers), OUT_INT(marks), const long length, const long rows, const long size, const long padded, const float factor) {
+    SHIFT(key);
+    SHIFT(powers);
+    SHIFT(marks);
+    const long n = get_group_id(0), batch = n / rows, k = n % rows;
+    __global const float *from = key + (batch * length + k) * size;
+    __global float *to = powers + n * padded;
+    int16 large = (int16)(0);
+    for (long d = 0; d < padded; d += 16) {
+        const int count = k < length ? (int)min(size - d, 16L) : 0;
+        const float16 x = count == 16 ? vload16(0, from + d) : load_some(from + d, count, 0.0f);
+        const float16 p = power(x, factor, (float16)(0.0f), &large);
+        vstore16(select((float16)(0.0f), p, lanes16() < count), 0, to + d);
+    }
+    marks[n] = any(large);
+}
+#endif
+
+#ifdef KERNEL_queries
+INLINE float16 interleave(float8 a, float8 b) {
+    float16 r;
+    r.even = a;
+    r.odd = b;
+    return r;
+}
+
+INLINE void transpose_16x16(float16 *a) {
+    float16 b[16];
+#pragma unroll
+    for (int step = 0; step < 2; step++) {
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            b[2 * i] = interleave(a[i].lo, a[i + 8].lo);
+            b[2 * i + 1] = interleave(a[i].hi, a[i + 8].hi);
+        }
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            a[2 * i] = interleave(b[i].lo, b[i + 8].lo);
+            a[2 * i + 1] = interleave(b[i].hi, b[i + 8].hi);
+        }
+    }
+}
+
+/* One block of 16 queries per group, transposed to vectors along queries: their powers, and themselves. */
+SINGLE void queries(IN(query), IN(prepared), OUT(powers), OUT(plain), OUT_INT(marks), const long length, const long blocks, const long size, const long padded, const float factor) {
+    SHIFT(query);
+    SHIFT(prepared);
+    SHIFT(powers);
+    SHIFT(plain);
+    SHIFT(marks);
+    const long n = get_group_id(0), batch = n / blocks, first = n % blocks * 16;
+    powers += n * padded * 16;
+    plain += n * padded * 16;
+    int16 large = (int16)(0);
+    for (long d = 0; d < padded; d += 16) {
+        const int count = (int)min(size - d, 16L);
+        float16 a[16];
+#pragma unroll
+        for (int i = 0; i < 16; i++) {
+            __global const float *row = query + (batch * length + min(first + i, length - 1)) * size + d;
+            a[i] = count == 16 ? vload16(0, row) : load_some(row, count, 0.0f);
+        }
+        transpose_16x16(a);
+#pragma unroll
+        for (int i = 0; i < 16; i++) {
+            vstore16(a[i], d + i, plain);
+            vstore16(power(a[i], factor, (float16)(prepared[padded + d + i]), &large), d + i, powers);
+        }
+    }
+    marks[n] = any(large);
+}
+#endif
+
+#ifdef KERNEL_pad
+/* Rows of `size` elements in rows of `padded`, the rest 0; one row per group. */
+SINGLE void pad(IN(x), OUT(y), const long size, const long padded) {
+    SHIFT(x);
+    SHIFT(y);
+    x += get_group_id(0) * size;
+    y += get_group_id(0) * padded;
+    for (long i = 0; i < padded; i++) y[i] = i < size ? x[i] : 0.0f;
+}
+#endif
+
+#ifdef KERNEL_attend
+#define TILE 64 /* keys between two looks at the maximum */
+#define ROWS 8  /* keys whose sums are in registers together */
+
+/* Scores of ROWS keys with 16 queries from the powers. */
+INLINE void scores_fast(__global const float *q, __global const float *k, __global const float *prepared, long padded, __local float16 *s) {
+    float16 total[ROWS];
+#pragma unroll
+    for (int i = 0; i < ROWS; i++) total[i] = (float16)(0.0f);
+    for (long v = 0; v < padded / 16; v++) {
+        float16 part[ROWS];
+#pragma unroll
+        for (int i = 0; i < ROWS; i++) part[i] = (float16)(prepared[2 * padded + v]);
+        for (long d = v * 16; d < v * 16 + 16; d += 2) {
+            const float16 q0 = vload16(d, q), q1 = vload16(d + 1, q), w0 = (float16)(prepared[d]), w1 = (float16)(prepared[d + 1]);
+#pragma unroll
+            for (int i = 0; i < ROWS; i++) {
+                float16 u0 = fma(q0, (float16)(k[i * padded + d]), (float16)(1.0f)), u1 = fma(q1, (float16)(k[i * padded + d + 1]), (float16)(1.0f));
+                u0 = VMIN(u0, (float16)(LARGEST));
+                u1 = VMIN(u1, (float16)(LARGEST));
+                part[i] += fma(w0, u1, w1 * u0) / (u0 * u1);
+            }
+        }
+#pragma unroll
+        for (int i = 0; i < ROWS; i++) total[i] += part[i];
+    }
+#pragma unroll
+    for (int i = 0; i < ROWS; i++) s[i] = total[i];
+}
+
+/* Scores of one key with 16 queries for any values. */
+INLINE float16 score_any(__global const float *q, __global const float *k, __global const float *prepared, long size, long padded, float factor) {
+    float16 total = (float16)(0.0f);
+    for (long v = 0; v < padded / 16; v++) {
+        float16 part = (float16)(prepared[2 * padded + v]);
+        for (long d = v * 16; d < min(v * 16 + 16, size); d += 2) {
+            const float k0 = k[d], k1 = d + 1 < size ? k[d + 1] : 0.0f;
+            const float16 u0 = one_plus_exp2(fma(vload16(d, q) + k0, (float16)(factor), (float16)(prepared[padded + d])));
+            const float16 u1 = one_plus_exp2(fma(vload16(d + 1, q) + k1, (float16)(factor), (float16)(prepared[padded + d + 1])));
+            part += fma((float16)(prepared[d]), u1, prepared[d + 1] * u0) / (u0 * u1);
+        }
+        total += part;
+    }
+    return total;
+}
+
+/* Which of the 16 queries from q on may attend key k. */
+INLINE int16 allowed(__global const uchar *key_mask, __global const uchar *mask, long4 key_strides, long4 strides, long batch, long q, long k, long queries, long keys, int causal) {
+    int lane[16];
+    if (k >= keys || !kept(key_mask, key_strides, batch, k, 0)) return (int16)(0);
+    for (int i = 0; i < 16; i++) lane[i] = -((!causal || k <= q + i) && kept(mask, strides, batch, min(q + i, queries - 1), k));
+    return vload16(0, lane);
+}
+
+/* sums[16][padded] += p^T v over the tile's keys, vectors along the value. With `careful` a value that a query may not
+ * attend, whose p is exactly 0, is not touched: it may be NaN. */
+INLINE void add_values(__local const float *p, __global const float *v, __global float *sums, int count, long padded, bool careful) {
+    for (long t = 0; t < padded; t += 16) {
+        float16 a[16];
+#pragma unroll
+        for (int q = 0; q < 16; q++) a[q] = vload16(0, sums + q * padded + t);
+        if (careful) {
+            for (int k = 0; k < count; k++) {
+                const float16 x = vload16(0, v + k * padded + t);
+#pragma unroll
+                for (int q = 0; q < 16; q++) a[q] = fma((float16)(p[k * 16 + q]), p[k * 16 + q] == 0.0f ? (float16)(0.0f) : x, a[q]);
+            }
+        } else {
+            for (int k = 0; k < count; k++) {
+                const float16 x = vload16(0, v + k * padded + t);
+#pragma unroll
+                for (int q = 0; q < 16; q++) a[q] = fma((float16)(p[k * 16 + q]), x, a[q]);
+            }
+        }
+#pragma unroll
+        for (int q = 0; q < 16; q++) vstore16(a[q], 0, sums + q * padded + t);
+    }
+}
+
+INLINE void scale_rows(__global float *sums, float16 factors, long padded) {
+    float f[16];
+    vstore16(factors, 0, f);
+    for (int q = 0; q < 16; q++)
+        for (long t = 0; t < padded; t += 16) vstore16(vload16(0, sums + q * padded + t) * f[q], 0, sums + q * padded + t);
+}
+
+/* Turns the scores kept in a row of the weights into weights; keys from `end` on have none. */
+INLINE void finish_weights(__global float *row, float m, float inverse, long end, long keys) {
+    for (long k = 0; k < keys; k += 16) {
+        const int count = (int)min(keys - k, 16L);
+        float16 s = count == 16 ? vload16(0, row + k) : load_some(row + k, count, -INFINITY);
+        s = select(s, (float16)(-INFINITY), lanes16() >= (int16)((int)min(end - k, 16L)));
+        const float16 w = select(weight_16(s, (float16)(m)) * inverse, (float16)(0.0f), s == -INFINITY);
+        if (count == 16) vstore16(w, 0, row + k);
+        else store_some(w, count, row + k);
+    }
+}
+
+/* 16 queries of one batch per group. `sums` holds 16 rows of value_padded floats per group. */
+SINGLE void attend(IN(powers), IN(plain), IN_INT(query_marks), IN(key_powers), IN(key), IN_INT(key_marks), IN(value), IN(prepared), IN_BOOL(key_mask), IN_BOOL(query_mask), IN_BOOL(mask), OUT(sums), OUT(out), OUT(weights), OUT(lse),
+                   const long4 key_mask_strides, const long4 query_mask_strides, const long4 mask_strides, const long queries, const long blocks, const long keys, const long key_rows, const long size, const long padded, const long value_size, const long value_padded, const float factor, const int causal) {
+    SHIFT(powers); SHIFT(plain); SHIFT(query_marks); SHIFT(key_powers); SHIFT(key); SHIFT(key_marks); SHIFT(value); SHIFT(prepared);
+    SHIFT(sums);
+    if (key_mask) SHIFT(key_mask);
+    if (query_mask) SHIFT(query_mask);
+    if (mask) SHIFT(mask);
+    if (out) SHIFT(out);
+    if (weights) SHIFT(weights);
+    if (lse) SHIFT(lse);
+    __local float16 s[TILE];
+    /* The longest rows of causal attention start first. */
+    const long batch = get_group_id(0) / blocks, block = blocks - 1 - get_group_id(0) % blocks, n = batch * blocks + block, q0 = block * 16;
+    const int rows = (int)min(queries - q0, 16L);
+    const long end = causal ? min(keys, q0 + 16) : keys, first_row = batch * queries + q0;
+    powers += n * padded * 16;
+    plain += n * padded * 16;
+    sums += n * value_padded * 16;
+    for (long i = 0; i < value_padded; i++) vstore16((float16)(0.0f), i, sums);
+    float16 m = (float16)(-INFINITY), l = (float16)(0.0f);
+    for (long k0 = 0; k0 < end; k0 += TILE) {
+        const int count = (int)min(end - k0, (long)TILE);
+        const bool careful = key_mask || mask || (causal && k0 + TILE > q0);
+        for (int k = 0; k < count; k += ROWS) {
+            const long row = batch * key_rows + k0 + k;
+            int marked = query_marks[n];
+            for (int i = 0; i < ROWS; i++) marked |= key_marks[row + i];
+            if (!marked) scores_fast(powers, key_powers + row * padded, prepared, padded, s + k);
+            else for (int i = 0; i < ROWS; i++) s[k + i] = score_any(plain, key + (batch * keys + min(k0 + k + i, keys - 1)) * size, prepared, size, padded, factor);
+        }
+        float16 larger = m;
+        for (int k = 0; k < count; k++) {
+            if (careful) s[k] = select((float16)(-INFINITY), s[k], allowed(key_mask, mask, key_mask_strides, mask_strides, batch, q0, k0 + k, queries, keys, causal));
+            larger = VMAX(s[k], larger);
+        }
+        if (any(larger > m)) {
+            const float16 shrink = exp2_16(m - larger);
+            l *= shrink;
+            if (out && k0) scale_rows(sums, shrink, value_padded);
+            m = larger;
+        }
+        if (weights)
+            for (int q = 0; q < rows; q++)
+                for (int k = 0; k < count; k++) weights[(first_row + q) * keys + k0 + k] = ((__local const float *)s)[k * 16 + q];
+        for (int k = 0; k < count; k++) {
+            s[k] = weight_16(s[k], m);
+            l += s[k];
+        }
+        if (out) add_values((__local const float *)s, value + (batch * keys + k0) * value_padded, sums, count, value_padded, careful);
+    }
+    float maxima[16], totals[16], inverses[16];
+    const float16 inverse = select(1.0f / l, (float16)(0.0f), l == 0.0f);
+    vstore16(m, 0, maxima);
+    vstore16(l, 0, totals);
+    vstore16(inverse, 0, inverses);
+    for (int q = 0; q < rows; q++) {
+        const bool shown = kept(query_mask, query_mask_strides, batch, q0 + q, 0);
+        if (lse) lse[first_row + q] = totals[q] == 0.0f ? -INFINITY : (maxima[q] + log2(totals[q])) * LN2;
+        if (weights) finish_weights(weights + (first_row + q) * keys, maxima[q], inverses[q], end, keys);
+        for (long t = 0; out && t < value_size; t += 16) {
+            const float16 r = shown ? vload16(0, sums + q * value_padded + t) * inverses[q] : (float16)(0.0f);
+            if (t + 16 <= value_size) vstore16(r, 0, out + (first_row + q) * value_size + t);
+            else store_some(r, (int)(value_size - t), out + (first_row + q) * value_size + t);
+        }
+    }
+}
+#endif
+
+#ifdef KERNEL_few
+/* The 16 elements of vector v of a row; the last vector of a row of 16 or more ends with the row. */
+INLINE float16 row_vector(__global const float *row, long v, long size) {
+    return size >= 16 ? vload16(0, row + min(v * 16, size - 16)) : load_some(row, (int)size, 0.0f);
+}
+
+INLINE float step_score(__global const float *q, __global const float *k, __global const float *prepared, long size, long vectors, float factor) {
+    __global const float *b = prepared + vectors * 16;
+    float16 sum = vload16(2 * vectors, prepared);
+    long v = 0;
+    for (; v + 1 < vectors; v += 2) {
+        const float16 u0 = one_plus_exp2(fma(row_vector(q, v, size) + row_vector(k, v, size), (float16)(factor), vload16(v, b)));
+        const float16 u1 = one_plus_exp2(fma(row_vector(q, v + 1, size) + row_vector(k, v + 1, size), (float16)(factor), vload16(v + 1, b)));
+        sum += fma(vload16(v, prepared), u1, vload16(v + 1, prepared) * u0) / (u0 * u1);
+    }
+    if (v < vectors) sum += vload16(v, prepared) / one_plus_exp2(fma(row_vector(q, v, size) + row_vector(k, v, size), (float16)(factor), vload16(v, b)));
+    return sum16(sum);
+}
+
+/* `count` (at most 4) vectors of out from element `first` on: the rows of value weighted with p. */
+INLINE void step_values(__global const float *p, __global const float *value, __global float *out, long keys, long size, long first, int count, float scale) {
+    float16 a[4];
+    long at[4];
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        a[i] = (float16)(0.0f);
+        at[i] = min(first + 16 * i, size - 16);
+    }
+    for (long k = 0; k < keys; k++) {
+        const float w = p[k];
+        if (w == 0.0f) continue;
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            if (i < count) a[i] = fma((float16)(w), vload16(0, value + k * size + at[i]), a[i]);
+    }
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+        if (i < count) vstore16(a[i] * scale, 0, out + at[i]);
+}
+
+/* A row of fewer than 16 values. */
+INLINE void step_narrow(__global const float *p, __global const float *value, __global float *out, long keys, int size, float scale) {
+    float16 a = (float16)(0.0f);
+    for (long k = 0; k < keys; k++)
+        if (p[k] != 0.0f) a = fma((float16)(p[k]), load_some(value + k * size, size, 0.0f), a);
+    store_some(a * scale, size, out);
+}
+
+/* One query per group, vectors along its elements. `scores` holds one row of `keys` floats per query. */
+SINGLE void few(IN(query), IN(key), IN(value), IN(prepared), IN_BOOL(key_mask), IN_BOOL(query_mask), IN_BOOL(mask), OUT(scores), OUT(out), OUT(weights), OUT(lse),
+                 const long4 key_mask_strides, const long4 query_mask_strides, const long4 mask_strides, const long queries, const long keys, const long size, const long vectors, const long value_size, const float factor, const int causal) {
+    SHIFT(query); SHIFT(key); SHIFT(value); SHIFT(prepared); SHIFT(scores);
+    if (key_mask) SHIFT(key_mask);
+    if (query_mask) SHIFT(query_mask);
+    if (mask) SHIFT(mask);
+    if (out) SHIFT(out);
+    if (weights) SHIFT(weights);
+    if (lse) SHIFT(lse);
+    const long n = get_group_id(0), batch = n / queries, q = n % queries, end = causal ? min(keys, q + 1) : keys;
+    __global float *p = scores + n * keys;
+    key += batch * keys * size;
+    value += batch * keys * value_size;
+    float m = -INFINITY, l = 0.0f;
+    for (long k = 0; k < end; k++) {
+        const bool counts = kept(key_mask, key_mask_strides, batch, k, 0) && kept(mask, mask_strides, batch, q, k);
+        const float s = counts ? step_score(query + n * size, key + k * size, prepared, size, vectors, factor) : -INFINITY;
+        p[k] = s;
+        m = s > m ? s : m;
+    }
+    for (long k = 0; k < end; k += 16) {
+        const int count = (int)min(end - k, 16L);
+        const float16 w = weight_16(count == 16 ? vload16(0, p + k) : load_some(p + k, count, -INFINITY), (float16)(m));
+        l += sum16(w);
+        if (count == 16) vstore16(w, 0, p + k);
+        else store_some(w, count, p + k);
+    }
+    const float inverse = l == 0.0f ? 0.0f : 1.0f / l;
+    if (lse) lse[n] = l == 0.0f ? -INFINITY : (m + log2(l)) * LN2;
+    for (long k = 0; weights && k < keys; k++) weights[n * keys + k] = k < end && p[k] != 0.0f ? p[k] * inverse : 0.0f;
+    if (!out) return;
+    out += n * value_size;
+    if (!kept(query_mask, query_mask_strides, batch, q, 0)) {
+        for (long i = 0; i < value_size; i++) out[i] = 0.0f;
+    } else if (value_size < 16) {
+        step_narrow(p, value, out, end, (int)value_size, inverse);
+    } else {
+        long t = 0;
+        for (; t + 64 <= value_size; t += 64) step_values(p, value, out, end, value_size, t, 4, inverse);
+        for (; t < value_size; t += 16) step_values(p, value, out, end, value_size, t, 1, inverse);
+    }
+}
+#endif
+
+#ifdef KERNEL_scalar
+INLINE float score_1(__global const float *q, __global const float *k, __global const float *scale, __global const float *bias, long size, float inner) {
+    float total = 0.0f;
+    for (long first = 0; first < size; first += 32) {
+        float part = 0.0f;
+        for (long d = first; d < min(first + 32, size); d++) part += (scale ? scale[d] : 1.0f) * tanh(fma(inner, q[d] + k[d], bias ? bias[d] : 0.0f));
+        total += part;
+    }
+    return total;
+}
+
+/* One query per work-item, online softmax: the row of out is rescaled when the maximum moves. */
+__kernel void scalar(IN(query), IN(key), IN(value), IN(scale), IN(bias), IN_BOOL(key_mask), IN_BOOL(query_mask), IN_BOOL(mask), OUT(out), OUT(weights), OUT(lse),
+                     const long4 key_mask_strides, const long4 query_mask_strides, const long4 mask_strides, const long batches, const long queries, const long keys, const long size, const long value_size, const float inner, const int causal) {
+    const long n = get_global_id(0);
+    if (n >= batches * queries) return;
+    SHIFT(query); SHIFT(key); SHIFT(value);
+    if (scale) SHIFT(scale);
+    if (bias) SHIFT(bias);
+    if (key_mask) SHIFT(key_mask);
+    if (query_mask) SHIFT(query_mask);
+    if (mask) SHIFT(mask);
+    if (out) SHIFT(out);
+    if (weights) SHIFT(weights);
+    if (lse) SHIFT(lse);
+    const long batch = n / queries, q = n % queries;
+    out = out ? out + n * value_size : 0;
+    weights = weights ? weights + n * keys : 0;
+    for (long t = 0; out && t < value_size; t++) out[t] = 0.0f;
+    float m = -INFINITY, l = 0.0f;
+    for (long k = 0; k < keys; k++) {
+        const bool counts = !(causal && k > q) && kept(key_mask, key_mask_strides, batch, k, 0) && kept(mask, mask_strides, batch, q, k);
+        const float s = counts ? score_1(query + n * size, key + (batch * keys + k) * size, scale, bias, size, inner) : -INFINITY;
+        if (weights) weights[k] = s;
+        if (!counts) continue;
+        if (s > m) {
+            const float shrink = m == -INFINITY ? 0.0f : exp(m - s);
+            l *= shrink;
+            for (long t = 0; out && t < value_size; t++) out[t] *= shrink;
+            m = s;
+        }
+        const float p = isnan(s) ? s : exp(s - m);
+        l += p;
+        for (long t = 0; out && t < value_size; t++) out[t] = fma(p, value[(batch * keys + k) * value_size + t], out[t]);
+    }
+    const float inverse = l == 0.0f ? 0.0f : 1.0f / l;
+    const bool shown = kept(query_mask, query_mask_strides, batch, q, 0);
+    if (lse) lse[n] = l == 0.0f ? -INFINITY : m + log(l);
+    for (long t = 0; out && t < value_size; t++) out[t] = shown ? out[t] * inverse : 0.0f;
+    for (long k = 0; weights && k < keys; k++) weights[k] = weights[k] == -INFINITY ? 0.0f : exp(weights[k] - m) * inverse;
+}
+#endif
