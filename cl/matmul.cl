@@ -5,9 +5,42 @@
 
 #ifdef ACT
 #define ACTIVATE(x) activate(x, ACT)
+INLINE float16 activate_lanes(float16 x) {
+    float t[16];
+    vstore16(x, 0, t);
+    for (int i = 0; i < 16; i++) t[i] = activate(t[i], ACT);
+    return vload16(0, t);
+}
+#if ACT == ACT_RELU
+#define ACTIVATE_16(x) select(x, (float16)(0.0f), (x) < 0.0f)
+#elif ACT == ACT_LEAKY_RELU
+#define ACTIVATE_16(x) select(x, 0.01f * (x), (x) < 0.0f)
+#elif ACT == ACT_SIGMOID
+#define ACTIVATE_16(x) select(sigmoid_16(x), x, isnan(x))
+#elif ACT == ACT_SILU
+#define ACTIVATE_16(x) ((x) * sigmoid_16(x))
+#elif ACT == ACT_TANH
+#define ACTIVATE_16(x) select(tanh_16(x), x, isnan(x))
+#elif ACT == ACT_GELU_TANH
+#define ACTIVATE_16(x) (0.5f * (x) * (1.0f + tanh_16(0.79788456080286536f * ((x) + 0.044715f * (x) * (x) * (x)))))
+#else
+#define ACTIVATE_16(x) activate_lanes(x)
+#endif
 #else
 #define ACTIVATE(x) (x)
+#define ACTIVATE_16(x) (x)
 #endif
+
+#define UNROLL _Pragma("unroll")
+
+INLINE float16 load_columns(__global const float *p, int n) {
+    return n >= 16 ? vload16(0, p) : n <= 0 ? (float16)(0.0f) : load_some(p, n, 0.0f);
+}
+
+INLINE void store_columns(float16 v, int n, __global float *p) {
+    if (n >= 16) vstore16(v, 0, p);
+    else store_some(v, n, p);
+}
 
 INLINE long lead_offset(long batch, long8 lead, long8 lead_strides) {
     long sizes[8], strides[8], at = 0;
@@ -36,5 +69,223 @@ __kernel void scalar(IN(a), IN(b), IN(bias), OUT(out), const long batches, const
     sum += bias[bias_offset + n];
 #endif
     out[i] = ACTIVATE(sum);
+}
+#endif
+
+#ifdef KERNEL_pack
+#define PANEL (16 * NV)
+
+/* Interleaves two halves; four rounds of it over 16 vectors transpose them. */
+INLINE float16 interleave_low(float16 a, float16 b) {
+    float16 r;
+    r.even = a.lo;
+    r.odd = b.lo;
+    return r;
+}
+
+INLINE float16 interleave_high(float16 a, float16 b) {
+    float16 r;
+    r.even = a.hi;
+    r.odd = b.hi;
+    return r;
+}
+
+#define TRANSPOSE_ROUND(from, to)                                                                                      \
+    UNROLL for (int i_ = 0; i_ < 8; i_++) {                                                                            \
+        to[2 * i_] = interleave_low(from[i_], from[i_ + 8]);                                                           \
+        to[2 * i_ + 1] = interleave_high(from[i_], from[i_ + 8]);                                                      \
+    }
+
+/* Up to 16 columns that are contiguous along k: to[k * PANEL + column]. */
+INLINE void pack_transposed(__global const float *b, long n_stride, int columns, int depth, __global float *to) {
+    float16 x[16], y[16];
+    UNROLL for (int i = 0; i < 16; i++) x[i] = i < columns ? load_columns(b + i * n_stride, depth) : (float16)(0.0f);
+    TRANSPOSE_ROUND(x, y)
+    TRANSPOSE_ROUND(y, x)
+    TRANSPOSE_ROUND(x, y)
+    TRANSPOSE_ROUND(y, x)
+    UNROLL for (int i = 0; i < 16; i++)
+        if (i < depth) vstore16(x[i], 0, to + i * PANEL);
+}
+
+/* b's matrices as panels of PANEL columns, packed[matrix][panel][k][PANEL], zeros beyond N. A group packs `depth` values of k
+ * of one panel. */
+SINGLE void pack(IN(b), OUT(packed), const long N, const long K, const long depth, const long k_stride, const long n_stride, const long8 lead, const long8 b_lead) {
+    SHIFT(b);
+    SHIFT(packed);
+    const long panel = get_group_id(0), first = get_group_id(1) * depth, last = min(K, first + depth), matrix = get_group_id(2);
+    const int columns = (int)min((long)PANEL, N - panel * PANEL);
+    b += lead_offset(matrix, lead, b_lead) + panel * PANEL * n_stride;
+    packed += (matrix * get_num_groups(0) + panel) * K * PANEL;
+    if (n_stride == 1) {
+        for (long k = first; k < last; k++)
+            UNROLL for (int j = 0; j < NV; j++) vstore16(load_columns(b + k * k_stride + 16 * j, columns - 16 * j), j, packed + k * PANEL);
+    } else if (k_stride == 1) {
+        for (long k = first; k < last; k += 16)
+            for (int j = 0; j < NV; j++) pack_transposed(b + k + 16 * j * n_stride, n_stride, columns - 16 * j, (int)min(16L, last - k), packed + k * PANEL + 16 * j);
+    } else {
+        for (long k = first; k < last; k++)
+            for (int i = 0; i < PANEL; i++) packed[k * PANEL + i] = i < columns ? b[k * k_stride + i * n_stride] : 0.0f;
+    }
+}
+#endif
+
+#ifdef KERNEL_blocked
+#define PANEL (16 * NV)
+#define DEPTH 256
+#ifdef PACK_A
+/* A block of rows by DEPTH, tile after tile of MR rows: block[tile][k][MR]. */
+INLINE void pack_rows(__global const float *a, long rows, int depth, long m_stride, long k_stride, __local float *block) {
+    for (long m = 0; m < rows; m += MR)
+        for (int k = 0; k < depth; k++)
+            UNROLL for (int i = 0; i < MR; i++) block[m * DEPTH + k * MR + i] = a[min(m + i, rows - 1) * m_stride + k * k_stride];
+}
+#endif
+
+/* A group computes rows_per_group rows by panels_per_group panels of one matrix of out, DEPTH values of k after the other. */
+SINGLE void blocked(IN(a), IN(packed), IN(bias), OUT(out), const long M, const long N, const long K, const long m_stride, const long k_stride, const long8 lead, const long8 a_lead, const long8 packed_lead, const long rows_per_group, const long panels, const long panels_per_group) {
+    SHIFT(a);
+    SHIFT(packed);
+    SHIFT(out);
+#ifdef BIAS
+    SHIFT(bias);
+#endif
+#ifdef PACK_A
+    __local float block[ROWS * DEPTH];
+#endif
+    const long first = get_group_id(0) * rows_per_group, rows = min(rows_per_group, M - first), batch = get_group_id(2);
+    const long first_panel = get_group_id(1) * panels_per_group, last_panel = min(panels, first_panel + panels_per_group);
+    a += lead_offset(batch, lead, a_lead) + first * m_stride;
+    packed += lead_offset(batch, lead, packed_lead);
+    out += (batch * M + first) * N;
+    for (long k0 = 0; k0 == 0 || k0 < K; k0 += DEPTH) {
+        const int depth = (int)min((long)DEPTH, K - k0);
+        const int last_block = k0 + DEPTH >= K;
+#ifdef PACK_A
+        pack_rows(a + k0 * k_stride, rows, depth, m_stride, k_stride, block);
+#endif
+        for (long panel = first_panel; panel < last_panel; panel++) {
+            __global const float *b = packed + (panel * K + k0) * PANEL;
+            const long n0 = panel * PANEL;
+            for (long m = 0; m < rows; m += MR) {
+                float16 acc[MR][NV];
+                UNROLL for (int i = 0; i < MR; i++)
+                    UNROLL for (int j = 0; j < NV; j++) acc[i][j] = (float16)(0.0f);
+#ifdef PACK_A
+                __local const float *tile = block + m * DEPTH;
+#define ROW_VALUE(i) tile[k * MR + (i)]
+#else
+                __global const float *row[MR];
+                UNROLL for (int i = 0; i < MR; i++) row[i] = a + min(m + i, rows - 1) * m_stride + k0;
+#define ROW_VALUE(i) row[i][k]
+#endif
+                for (int k = 0; k < depth; k++) {
+                    float16 column[NV];
+                    UNROLL for (int j = 0; j < NV; j++) column[j] = vload16(j, b + k * PANEL);
+                    UNROLL for (int i = 0; i < MR; i++) {
+                        const float16 value = (float16)(ROW_VALUE(i));
+                        UNROLL for (int j = 0; j < NV; j++) acc[i][j] = fma(value, column[j], acc[i][j]);
+                    }
+                }
+                UNROLL for (int i = 0; i < MR; i++)
+                    UNROLL for (int j = 0; j < NV; j++) {
+                        const int columns = (int)min(16L, N - n0 - 16 * j);
+                        if (m + i >= rows || columns <= 0) continue;
+                        __global float *to = out + (m + i) * N + n0 + 16 * j;
+                        float16 v = acc[i][j];
+                        if (k0) v += load_columns(to, columns);
+#ifdef BIAS
+                        if (last_block) v += load_columns(bias + n0 + 16 * j, columns);
+#endif
+                        if (last_block) v = ACTIVATE_16(v);
+                        store_columns(v, columns, to);
+                    }
+            }
+        }
+    }
+}
+#endif
+
+#ifdef KERNEL_rows_dot
+#define NR (MR == 1 ? 8 : 4)
+/* Few rows, b contiguous along k: sums along k in vectors, `columns_per_group` columns a group. */
+SINGLE void rows_dot(IN(a), IN(b), IN(bias), OUT(out), const long M, const long N, const long K, const long4 strides, const long8 lead, const long8 a_lead, const long8 b_lead, const long columns_per_group) {
+    SHIFT(a);
+    SHIFT(b);
+    SHIFT(out);
+    const long batch = get_group_id(1), first = get_group_id(0) * columns_per_group, last = min(N, first + columns_per_group);
+    const long whole = K / 16 * 16;
+    const int rest = (int)(K - whole);
+    a += lead_offset(batch, lead, a_lead);
+    b += lead_offset(batch, lead, b_lead);
+    out += batch * M * N;
+    for (long n = first; n < last; n += NR)
+        for (long m = 0; m < M; m += MR) {
+            float16 acc[MR][NR];
+            __global const float *row[MR], *column[NR];
+            UNROLL for (int i = 0; i < MR; i++) row[i] = a + min(m + i, M - 1) * strides.s0;
+            UNROLL for (int j = 0; j < NR; j++) column[j] = b + min(n + j, last - 1) * strides.s3;
+            UNROLL for (int i = 0; i < MR; i++)
+                UNROLL for (int j = 0; j < NR; j++) acc[i][j] = (float16)(0.0f);
+            for (long k = 0; k < whole; k += 16) {
+                float16 x[MR];
+                UNROLL for (int i = 0; i < MR; i++) x[i] = vload16(0, row[i] + k);
+                UNROLL for (int j = 0; j < NR; j++) {
+                    const float16 y = vload16(0, column[j] + k);
+                    UNROLL for (int i = 0; i < MR; i++) acc[i][j] = fma(x[i], y, acc[i][j]);
+                }
+            }
+            for (int j = 0; j < NR && n + j < last; j++)
+                for (int i = 0; i < MR && m + i < M; i++) {
+                    float sum = sum16(acc[i][j]);
+                    for (int k = 0; k < rest; k++) sum = fma(row[i][whole + k], column[j][whole + k], sum);
+#ifdef BIAS
+                    sum += bias[bias_offset + n + j];
+#endif
+                    out[(m + i) * N + n + j] = ACTIVATE(sum);
+                }
+        }
+}
+#endif
+
+#ifdef KERNEL_rows_columns
+/* MR rows by 16 * vectors columns, the last vector `columns` wide at most. */
+#define STRIP(vectors, columns)                                                                                        \
+    do {                                                                                                               \
+        float16 acc[MR][vectors];                                                                                      \
+        UNROLL for (int i = 0; i < MR; i++)                                                                            \
+            UNROLL for (int j = 0; j < vectors; j++) acc[i][j] = (float16)(0.0f);                                      \
+        for (long k = 0; k < K; k++) {                                                                                 \
+            float16 y[vectors];                                                                                        \
+            UNROLL for (int j = 0; j < vectors; j++) y[j] = load_columns(b + k * strides.s2 + n + 16 * j, columns);    \
+            UNROLL for (int i = 0; i < MR; i++)                                                                        \
+                UNROLL for (int j = 0; j < vectors; j++) acc[i][j] = fma((float16)(row[i][k * strides.s1]), y[j], acc[i][j]); \
+        }                                                                                                              \
+        UNROLL for (int i = 0; i < MR; i++)                                                                            \
+            if (m + i < M)                                                                                             \
+                UNROLL for (int j = 0; j < vectors; j++) store_columns(ACTIVATE_16(acc[i][j] + BIAS_16(n + 16 * j, columns)), columns, out + (m + i) * N + n + 16 * j); \
+    } while (0)
+#ifdef BIAS
+#define BIAS_16(at, columns) load_columns(bias + bias_offset + (at), columns)
+#else
+#define BIAS_16(at, columns) (float16)(0.0f)
+#endif
+
+/* Few rows, b contiguous along n. */
+SINGLE void rows_columns(IN(a), IN(b), IN(bias), OUT(out), const long M, const long N, const long K, const long4 strides, const long8 lead, const long8 a_lead, const long8 b_lead, const long columns_per_group) {
+    SHIFT(a);
+    SHIFT(b);
+    SHIFT(out);
+    const long batch = get_group_id(1), first = get_group_id(0) * columns_per_group, last = min(N, first + columns_per_group);
+    a += lead_offset(batch, lead, a_lead);
+    b += lead_offset(batch, lead, b_lead);
+    out += batch * M * N;
+    for (long m = 0; m < M; m += MR) {
+        __global const float *row[MR];
+        UNROLL for (int i = 0; i < MR; i++) row[i] = a + min(m + i, M - 1) * strides.s0;
+        long n = first;
+        for (; n + 64 <= last; n += 64) STRIP(4, 16);
+        for (; n < last; n += 16) STRIP(1, (int)(last - n));
+    }
 }
 #endif

@@ -146,7 +146,93 @@ static clattn_status enqueue_scalar(clattn_call *call, const void *args) {
     return clattn_run_kernel(call, "matmul", "scalar", options_of(&p, 1, 1, options), 1, (size_t[]){ (size_t)(p.batches * p.m * p.n) }, (size_t[]){ 0 }, ARG_T(p.a), ARG_T(p.b), ARG_T(p.bias), ARG_T(p.out), ARG_I64(p.batches), ARG_I64(p.m), ARG_I64(p.n), ARG_I64(p.k), clattn_arg_i64x4(p.a_m, p.a_k, p.b_k, p.b_n), long8(p.lead), long8(p.a_lead), long8(p.b_lead));
 }
 
+/* ---- cpu: b packed in panels, a block of rows a group ---- */
+
+#define DEPTH 256 /* values of k that a group takes at a time, as in the kernel */
+#define MAX_ROWS 128
+#define FEW_ROWS 8
+#define WANTED_GROUPS 16
+
+static int64_t ceil_div(int64_t a, int64_t b) {
+    return (a + b - 1) / b;
+}
+
+/* Vectors in a panel's row: wide panels unless much of the last one would be empty. */
+static int panel_vectors(int64_t n) {
+    if (n <= 16) return 1;
+    return ceil_div(n, 64) * 64 <= ceil_div(n, 32) * 32 * 9 / 8 ? 4 : 2;
+}
+
+/* b's own leading axes, without what they are broadcast to. */
+static int64_t own_lead(const product *p, int64_t sizes[8]) {
+    int64_t count = 1;
+    for (int i = 0; i < 8; i++) {
+        const int axis = p->b->rank - 3 - (7 - i);
+        sizes[i] = axis < 0 || p->b_lead[i] == 0 ? 1 : p->b->shape[axis];
+        count *= sizes[i];
+    }
+    return count;
+}
+
+static clattn_status pack_b(clattn_call *call, const product *p, int vectors, clattn_buffer **packed, int64_t packed_lead[8]) {
+    int64_t sizes[8];
+    char key[64], options[32];
+    const int64_t matrices = own_lead(p, sizes), panels = ceil_div(p->n, 16 * vectors), matrix_size = panels * p->k * 16 * vectors;
+    bool fresh;
+    snprintf(key, sizeof key, "matmul %d %s", vectors, p->b_k == 1 ? "k" : "n");
+    snprintf(options, sizeof options, "-DNV=%d", vectors);
+    for (int64_t i = 7, step = matrix_size; i >= 0; step *= sizes[i--]) packed_lead[i] = p->b_lead[i] ? step : 0;
+    const clattn_status status = clattn_packed(call, p->b, key, (size_t)(matrices * matrix_size + 1) * sizeof(float), packed, &fresh);
+    if (status || !fresh) return status;
+    return clattn_run_kernel(call, "matmul", "pack", options, 3, ((size_t[]){ (size_t)panels, (size_t)ceil_div(p->k, DEPTH), (size_t)matrices }), ((size_t[]){ 1, 1, 1 }), ARG_T(p->b), ARG_BUFFER(*packed), ARG_I64(p->n), ARG_I64(p->k), ARG_I64(DEPTH), ARG_I64(p->b_k), ARG_I64(p->b_n), long8(sizes), long8(p->b_lead));
+}
+
+static const char *cpu_refusal(const clattn_call *call, const void *args) {
+    (void)args;
+    return clattn_call_cpu(call, MAX_ROWS * DEPTH * sizeof(float)) ? NULL : "the device is not a CPU with 128 KiB of local memory";
+}
+
+/* Rows of a group: few enough that all cores have work. */
+static int64_t block_rows(const product *p, int tile) {
+    int64_t rows = MAX_ROWS;
+    while (rows > 4 * tile && p->batches * ceil_div(p->m, rows) < WANTED_GROUPS) rows /= 2;
+    return ceil_div(rows, tile) * tile <= MAX_ROWS ? ceil_div(rows, tile) * tile : rows / tile * tile;
+}
+
+static clattn_status enqueue_cpu(clattn_call *call, const void *args) {
+    char options[96], text[160];
+    int64_t packed_lead[8];
+    clattn_buffer *packed;
+    const product p = product_of(call, args);
+    const int vectors = panel_vectors(p.n), tile = vectors == 4 ? 4 : 8;
+    const clattn_status status = pack_b(call, &p, vectors, &packed, packed_lead);
+    if (status) return status;
+    const int64_t rows = block_rows(&p, tile), blocks = ceil_div(p.m, rows), panels = ceil_div(p.n, 16 * vectors);
+    const int64_t shares = ceil_div(WANTED_GROUPS, blocks * p.batches), per_group = ceil_div(panels, shares);
+    snprintf(text, sizeof text, "%s -DROWS=%d%s", options_of(&p, tile, vectors, options), MAX_ROWS, p.a_k == 1 ? "" : " -DPACK_A");
+    return clattn_run_kernel(call, "matmul", "blocked", text, 3, ((size_t[]){ (size_t)blocks, (size_t)ceil_div(panels, per_group), (size_t)p.batches }), ((size_t[]){ 1, 1, 1 }), ARG_T(p.a), ARG_BUFFER(packed), ARG_T(p.bias), ARG_T(p.out), ARG_I64(p.m), ARG_I64(p.n), ARG_I64(p.k), ARG_I64(p.a_m), ARG_I64(p.a_k), long8(p.lead), long8(p.a_lead), long8(packed_lead), ARG_I64(rows), ARG_I64(panels), ARG_I64(per_group));
+}
+
+/* ---- cpu_rows: few rows, b read once as it lies ---- */
+
+static const char *rows_refusal(const clattn_call *call, const void *args) {
+    const product p = product_of(call, args);
+    if (!clattn_call_cpu(call, 0)) return "the device is not a CPU";
+    if (p.m > FEW_ROWS) return "there are more than 8 rows";
+    return p.b_n == 1 || (p.b_k == 1 && p.a_k == 1) ? NULL : "the rows of a or b are not contiguous";
+}
+
+static clattn_status enqueue_rows(clattn_call *call, const void *args) {
+    char options[96];
+    const product p = product_of(call, args);
+    const bool columns = p.b_n == 1;
+    const int64_t unit = columns ? 64 : 8, per_group = ceil_div(ceil_div(p.n, WANTED_GROUPS), unit) * unit;
+    return clattn_run_kernel(call, "matmul", columns ? "rows_columns" : "rows_dot", options_of(&p, p.m == 1 ? 1 : p.m == 2 ? 2 : 4, 4, options), 2, ((size_t[]){ (size_t)ceil_div(p.n, per_group), (size_t)p.batches }), ((size_t[]){ 1, 1 }), ARG_T(p.a), ARG_T(p.b), ARG_T(p.bias), ARG_T(p.out), ARG_I64(p.m), ARG_I64(p.n), ARG_I64(p.k), clattn_arg_i64x4(p.a_m, p.a_k, p.b_k, p.b_n), long8(p.lead), long8(p.a_lead), long8(p.b_lead), ARG_I64(per_group));
+}
+
 static const clattn_variant variants[] = {
+    { "cpu_rows", rows_refusal, enqueue_rows },
+    { "cpu", cpu_refusal, enqueue_cpu },
     { "scalar", NULL, enqueue_scalar },
 };
 
@@ -160,7 +246,7 @@ static void work(const clattn_call *call, const void *args, double *flops, doubl
 void clattn_reference_matmul(const clattn_call *call, const void *args, clattn_bounds *bounds);
 void clattn_reference_linear(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
-static const char *const matmul_examples[] = { "matmul a[3,40] b[40,7]", NULL };
+static const char *const matmul_examples[] = { "matmul a[3,40] b[40,70]", "matmul a[20,300] b[300,70]", "matmul a[2,9,5] b[2,5,10]", "matmul a[300,20] b[70,300] transpose_a=true transpose_b=true", NULL };
 static const clattn_op_code matmul_code = { .infer = infer_matmul, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_matmul, .work = work, .examples = matmul_examples };
 static const clattn_op op_matmul = { "matmul", "products of matrices, batched", "numpy.matmul; rank 2 and more", sizeof(clattn_matmul_args), matmul_fields, CLATTN_COUNT(matmul_fields), &matmul_code };
 CLATTN_DEFINE_CALL(matmul)
@@ -173,7 +259,7 @@ static const clattn_field linear_fields[] = {
     CLATTN_PARAM_WORD(clattn_linear_args, activation, "activation", clattn_activation_words, CLATTN_ACTIVATION_NONE, "applied to the sum"),
 };
 
-static const char *const linear_examples[] = { "linear x[3,40] weight[7,40] bias[7]", NULL };
+static const char *const linear_examples[] = { "linear x[40] weight[7,40] bias[7]", "linear x[3,40] weight[7,40] bias[7] activation=tanh", "linear x[20,300] weight[70,300] bias[70]", NULL };
 static const clattn_op_code linear_code = { .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_linear, .work = work, .examples = linear_examples };
 static const clattn_op op_linear = { "linear", "act(x weight^T + bias)", "torch.nn.functional.linear", sizeof(clattn_linear_args), linear_fields, CLATTN_COUNT(linear_fields), &linear_code };
 CLATTN_DEFINE_CALL(linear)
