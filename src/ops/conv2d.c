@@ -1,0 +1,246 @@
+/* conv2d: direct convolution. */
+#include "window.h"
+
+static const char *const precision_words[] = { "exact", "fast", NULL };
+
+static const clattn_field fields[] = {
+    CLATTN_IN(clattn_conv2d_args, x, "B,C,H,W", 0, "images"),
+    CLATTN_IN(clattn_conv2d_args, weight, "O,I,KH,KW", 0, "I = C / groups"),
+    CLATTN_IN(clattn_conv2d_args, bias, "O", CLATTN_FIELD_OPTIONAL, "added to each output channel"),
+    CLATTN_OUT(clattn_conv2d_args, out, "out", "B,O,OH,OW", 0, "OH = (H + padding - dilation (KH - 1) - 1) / stride + 1, rounded down"),
+    CLATTN_PARAM(clattn_conv2d_args, stride, "stride", CLATTN_FIELD_INTS, 1, 1, CLATTN_WINDOW_LIMIT, "one value or vertical,horizontal"),
+    CLATTN_PARAM(clattn_conv2d_args, padding, "padding", CLATTN_FIELD_INTS, 0, 0, CLATTN_WINDOW_LIMIT, "zeros: one value, vertical,horizontal or top,left,bottom,right"),
+    CLATTN_PARAM(clattn_conv2d_args, dilation, "dilation", CLATTN_FIELD_INTS, 1, 1, CLATTN_WINDOW_LIMIT, "one value or vertical,horizontal"),
+    CLATTN_PARAM(clattn_conv2d_args, groups, "groups", CLATTN_FIELD_INT, 1, 1, 2147483647, "C and O are divisible by it"),
+    CLATTN_PARAM_WORD(clattn_conv2d_args, activation, "activation", clattn_activation_words, CLATTN_ACTIVATION_NONE, "of the result"),
+    CLATTN_PARAM_WORD(clattn_conv2d_args, precision, "precision", precision_words, CLATTN_PRECISION_EXACT, "fast allows Winograd; computed as exact in this release"),
+};
+
+static clattn_window window_of(const clattn_conv2d_args *a) {
+    return clattn_window_read(&a->weight->shape[2], &a->stride, &a->padding, &a->dilation, NULL);
+}
+
+/* ---- Checks ---- */
+
+static clattn_status check_lists(clattn_call *call, const clattn_conv2d_args *a) {
+    clattn_status status = clattn_window_check_list(call, "stride", &a->stride, false);
+    if (!status) status = clattn_window_check_list(call, "padding", &a->padding, true);
+    if (!status) status = clattn_window_check_list(call, "dilation", &a->dilation, false);
+    return status;
+}
+
+static clattn_status check_groups(clattn_call *call, const clattn_conv2d_args *a) {
+    const int64_t c = clattn_dim(call, "C"), o = clattn_dim(call, "O"), inputs = clattn_dim(call, "I");
+    if (c % a->groups) return clattn_call_fail(call, CLATTN_ERROR_SHAPE, "x has %lld channels, not divisible by groups = %lld", (long long)c, (long long)a->groups);
+    if (o % a->groups) return clattn_call_fail(call, CLATTN_ERROR_SHAPE, "weight has %lld output channels, not divisible by groups = %lld", (long long)o, (long long)a->groups);
+    if (inputs == c / a->groups) return CLATTN_OK;
+    return clattn_call_fail(call, CLATTN_ERROR_SHAPE, "weight has %lld input channels, expected %lld: x has %lld and groups = %lld", (long long)inputs, (long long)(c / a->groups), (long long)c, (long long)a->groups);
+}
+
+static clattn_status infer(clattn_call *call, const void *raw) {
+    const clattn_conv2d_args *a = raw;
+    static const char *const names[] = { "OH", "OW" };
+    clattn_status status = check_lists(call, a);
+    if (!status) status = check_groups(call, a);
+    if (status) return status;
+    const clattn_window w = window_of(a);
+    for (int axis = 0; axis < 2; axis++) {
+        int64_t outputs;
+        if (w.kernel[axis] < 1 || w.kernel[axis] > CLATTN_WINDOW_LIMIT) return clattn_call_fail(call, CLATTN_ERROR_SHAPE, "weight has a kernel of %lld along the %s; expected 1..%d", (long long)w.kernel[axis], axis ? "width" : "height", CLATTN_WINDOW_LIMIT);
+        if ((status = clattn_window_outputs(call, &w, axis, a->x->shape[2 + axis], false, &outputs))) return status;
+        clattn_dim_set(call, names[axis], outputs);
+    }
+    return CLATTN_OK;
+}
+
+/* ---- How a CPU variant cuts the work ---- */
+
+/* Inputs in local memory at most: they are read kernel-size times and have to stay in the level-2 cache. */
+#define LOCAL_LIMIT (160 << 10)
+
+/* A work-group's part: `rows` x `cols` outputs of one channel block (or channel), summed over `channels` input channels at a
+ * time from a padded input block of `in_rows` x `in_cols` in local memory. */
+typedef struct plan {
+    int vectors, pixels; /* the register tile of `blocks`: vectors of 16 channels x pixels */
+    int64_t rows, cols, channels, in_rows, in_cols;
+    int64_t x_bytes, y_bytes;
+    bool fits;
+} plan;
+
+static int64_t round_up(int64_t value, int64_t step) {
+    return (value + step - 1) / step * step;
+}
+
+/* The input block of a plan whose columns are computed in steps of `step`. */
+static void measure(plan *p, const clattn_window *w, int step) {
+    p->in_rows = (p->rows - 1) * w->stride[0] + clattn_window_span(w, 0);
+    p->in_cols = (round_up(p->cols, step) - 1) * w->stride[1] + clattn_window_span(w, 1);
+    p->x_bytes = (p->channels * p->in_rows * p->in_cols + 32) * 4;
+    p->y_bytes = p->rows * p->cols * p->vectors * 64;
+}
+
+/* Shrinks a plan until it fits local memory. Channels are cut first: they only cost sums. */
+static void fit(plan *p, const clattn_call *call, const clattn_window *w, int step, int row_step) {
+    const int64_t room = clattn_call_cpu(call, LOCAL_LIMIT) ? LOCAL_LIMIT : (int64_t)clattn_call_device(call)->local_memory;
+    for (;;) {
+        measure(p, w, step);
+        p->fits = p->x_bytes + p->y_bytes <= room;
+        if (p->fits) return;
+        if (p->vectors && p->channels > 1) p->channels = (p->channels + 1) / 2;
+        else if (p->rows > row_step) p->rows = round_up(p->rows / 2, row_step);
+        else if (p->cols > step) p->cols = round_up(p->cols / 2, step);
+        else return;
+    }
+}
+
+static int64_t tiles(const clattn_call *call, const plan *p) {
+    return ((clattn_dim(call, "OH") + p->rows - 1) / p->rows) * ((clattn_dim(call, "OW") + p->cols - 1) / p->cols);
+}
+
+/* ---- blocks: vectors along output channels ---- */
+
+/* Vectors per channel block: few padded channels, and enough vectors to use each input value several times. */
+static int choose_vectors(int64_t outputs) {
+    static const double efficiency[] = { 0, 0.6, 0.85, 0.95, 1 };
+    int best = 1;
+    double least = INFINITY;
+    for (int n = 1; n <= 4; n++) {
+        const double cost = (double)round_up(outputs, 16 * n) / efficiency[n];
+        if (cost > least) continue;
+        least = cost;
+        best = n;
+    }
+    return best;
+}
+
+/* Pixels of the register tile: those that waste least at a row's end, within 28 accumulators. */
+static int choose_pixels(int vectors, int64_t cols) {
+    static const int choices[] = { 14, 8, 7, 4 };
+    int best = 4;
+    int64_t least = INT64_MAX;
+    for (size_t i = 0; i < CLATTN_COUNT(choices); i++) {
+        const int n = choices[i];
+        const int64_t cost = (cols + n - 1) / n * (n + 2);
+        if (n * vectors > 28 || cost >= least) continue;
+        least = cost;
+        best = n;
+    }
+    return best;
+}
+
+static plan plan_blocks(const clattn_call *call, const clattn_conv2d_args *a) {
+    const clattn_window w = window_of(a);
+    const int64_t oh = clattn_dim(call, "OH"), ow = clattn_dim(call, "OW"), outputs = clattn_dim(call, "O") / a->groups;
+    plan p = { .vectors = choose_vectors(outputs) };
+    p.pixels = choose_pixels(p.vectors, ow);
+    p.cols = ow <= 112 ? ow : 56;
+    p.rows = 224 / p.cols < oh ? 224 / p.cols : oh;
+    /* Sums of at most some 72 products before they are added to the others: errors stay those of a blocked sum. */
+    p.channels = 72 / (w.kernel[0] * w.kernel[1]);
+    if (p.channels < 1) p.channels = 1;
+    if (p.channels > clattn_dim(call, "I")) p.channels = clattn_dim(call, "I");
+    const int64_t others = a->x->shape[0] * a->groups * ((outputs + 16 * p.vectors - 1) / (16 * p.vectors));
+    while (p.rows > 1 && tiles(call, &p) * others < 16) p.rows = (p.rows + 1) / 2;
+    fit(&p, call, &w, p.pixels, 1);
+    return p;
+}
+
+static const char *blocks_refusal(const clattn_call *call, const void *raw) {
+    if (!clattn_call_cpu(call, 0)) return "the device is not a CPU";
+    return plan_blocks(call, raw).fits ? NULL : "the input block of one tile does not fit local memory";
+}
+
+static clattn_status pack(clattn_call *call, const clattn_conv2d_args *a, const plan *p, clattn_buffer **packed) {
+    const int64_t width = 16 * p->vectors, inputs = clattn_dim(call, "I"), taps = a->weight->shape[2] * a->weight->shape[3], outputs = clattn_dim(call, "O") / a->groups;
+    const int64_t count = a->groups * round_up(outputs, width) * inputs * taps;
+    char key[64];
+    bool fresh;
+    snprintf(key, sizeof key, "conv2d v%d g%lld", p->vectors, (long long)a->groups);
+    const clattn_status status = clattn_packed(call, a->weight, key, (size_t)(count ? count : 1) * 4, packed, &fresh);
+    if (status || !fresh) return status;
+    return clattn_run_kernel(call, "conv2d", "pack", "", 1, (size_t[]){ (size_t)count }, (size_t[]){ 0 }, ARG_T(a->weight), ARG_BUFFER(*packed), ARG_I64(outputs), ARG_I64(inputs), ARG_I64(taps), ARG_I64(width), ARG_I64(count));
+}
+
+/* Stride and activation are modes of the kernel; other strides than 1 and 2 come as an argument. */
+static void write_options(char *text, size_t size, const clattn_conv2d_args *a, const clattn_window *w, const plan *p) {
+    const int stride = w->stride[1] <= 2 ? (int)w->stride[1] : 0;
+    snprintf(text, size, "-DSTRIDE=%d -DACT=%d -DNV=%d -DMR=%d", stride, (int)a->activation, p->vectors, p->pixels);
+}
+
+static clattn_arg sizes_arg(const clattn_call *call, const clattn_conv2d_args *a) {
+    return clattn_arg_i64x8(a->x->shape[1], a->x->shape[2], a->x->shape[3], a->weight->shape[0], clattn_dim(call, "OH"), clattn_dim(call, "OW"), a->weight->shape[2], a->weight->shape[3]);
+}
+
+static clattn_status enqueue_blocks(clattn_call *call, const void *raw) {
+    const clattn_conv2d_args *a = raw;
+    const clattn_window w = window_of(a);
+    const plan p = plan_blocks(call, a);
+    const int64_t outputs = clattn_dim(call, "O") / a->groups, blocks = (outputs + 16 * p.vectors - 1) / (16 * p.vectors);
+    char options[96];
+    clattn_buffer *packed;
+    const clattn_status status = pack(call, a, &p, &packed);
+    if (status) return status;
+    write_options(options, sizeof options, a, &w, &p);
+    return clattn_run_kernel(call, "conv2d", "blocks", options, 3, ((size_t[]){ (size_t)tiles(call, &p), (size_t)(a->groups * blocks), (size_t)a->x->shape[0] }), ((size_t[]){ 1, 1, 1 }), ARG_T(a->x), ARG_BUFFER(packed), ARG_T(a->bias), ARG_T(a->out), sizes_arg(call, a), clattn_window_arg(&w), clattn_arg_i64x8(p.rows, p.cols, p.in_rows, p.in_cols, p.channels, a->groups, blocks, 0), ARG_LOCAL((size_t)p.x_bytes), ARG_LOCAL((size_t)p.y_bytes));
+}
+
+/* ---- width: vectors along the output's rows, one output channel a group; for depthwise and few output channels ---- */
+
+static plan plan_width(const clattn_call *call, const clattn_conv2d_args *a) {
+    const clattn_window w = window_of(a);
+    const int64_t oh = clattn_dim(call, "OH"), ow = clattn_dim(call, "OW");
+    plan p = { .channels = clattn_dim(call, "I") };
+    p.cols = ow <= 128 ? round_up(ow, 16) : 64;
+    p.rows = round_up(896 / p.cols < oh ? 896 / p.cols : oh, 4);
+    fit(&p, call, &w, 16, 4);
+    return p;
+}
+
+static const char *width_refusal(const clattn_call *call, const void *raw) {
+    const clattn_conv2d_args *a = raw;
+    if (!clattn_call_cpu(call, 0)) return "the device is not a CPU";
+    if (clattn_dim(call, "O") >= 8 * a->groups) return "there are 8 or more output channels per group";
+    return plan_width(call, raw).fits ? NULL : "the input block of one tile does not fit local memory";
+}
+
+static clattn_status enqueue_width(clattn_call *call, const void *raw) {
+    const clattn_conv2d_args *a = raw;
+    const clattn_window w = window_of(a);
+    const plan p = plan_width(call, a);
+    char options[96];
+    write_options(options, sizeof options, a, &w, &p);
+    return clattn_run_kernel(call, "conv2d", "width", options, 3, ((size_t[]){ (size_t)tiles(call, &p), (size_t)a->weight->shape[0], (size_t)a->x->shape[0] }), ((size_t[]){ 1, 1, 1 }), ARG_T(a->x), ARG_T(a->weight), ARG_T(a->bias), ARG_T(a->out), sizes_arg(call, a), clattn_window_arg(&w), clattn_arg_i64x8(p.rows, p.cols, p.in_rows, p.in_cols, p.channels, a->groups, 0, 0), ARG_LOCAL((size_t)p.x_bytes));
+}
+
+/* ---- scalar ---- */
+
+static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {
+    const clattn_conv2d_args *a = raw;
+    const clattn_window w = window_of(a);
+    const int64_t count = clattn_tensor_count(a->out);
+    return clattn_run_kernel(call, "conv2d", "scalar", "", 1, (size_t[]){ (size_t)count }, (size_t[]){ 0 }, ARG_T(a->x), ARG_T(a->weight), ARG_T(a->bias), ARG_T(a->out), sizes_arg(call, a), clattn_window_arg(&w), ARG_I64(a->groups), ARG_I32(a->activation), ARG_I64(count));
+}
+
+static const clattn_variant variants[] = {
+    { "width", width_refusal, enqueue_width },
+    { "blocks", blocks_refusal, enqueue_blocks },
+    { "scalar", NULL, enqueue_scalar },
+};
+
+static void work(const clattn_call *call, const void *raw, double *flops, double *bytes) {
+    const clattn_conv2d_args *a = raw;
+    const double outputs = (double)a->x->shape[0] * (double)clattn_dim(call, "O") * (double)clattn_dim(call, "OH") * (double)clattn_dim(call, "OW");
+    *flops = 2 * outputs * (double)clattn_dim(call, "I") * (double)clattn_dim(call, "KH") * (double)clattn_dim(call, "KW");
+    *bytes = 4 * (outputs + (double)clattn_tensor_count(a->x) + (double)clattn_tensor_count(a->weight));
+}
+
+void clattn_reference_conv2d(const clattn_call *call, const void *args, clattn_bounds *bounds);
+
+static const char *const examples[] = {
+    "conv2d x[1,1,28,28] weight[16,1,3,3] bias[16] padding=1", "conv2d x[1,16,28,28] weight[32,16,3,3] bias[32] padding=1 activation=relu",
+    "conv2d x[1,32,14,14] weight[64,32,3,3] bias[64] padding=1", "conv2d x[1,4,17,17] weight[4,1,3,3] groups=4 padding=1", NULL };
+static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_conv2d, .work = work, .examples = examples };
+static const clattn_op op_conv2d = { "conv2d", "2-D cross-correlation with zero padding", "torch.nn.functional.conv2d", sizeof(clattn_conv2d_args), fields, CLATTN_COUNT(fields), &code };
+CLATTN_DEFINE_CALL(conv2d)
+
+const clattn_op *const clattn_ops_conv2d[] = { &op_conv2d, NULL };

@@ -1,0 +1,46 @@
+#include <criterion/criterion.h>
+
+#include "../support/cases.h"
+
+Test(conv2d, against_reference) {
+    test_cases((const char *const[]){
+        "conv2d x[1,1,1,1] weight[1,1,1,1]", "conv2d x[2,3,7,9] weight[5,3,3,3] bias[5]", "conv2d x[2,3,7,9] weight[5,3,3,3] padding=1",
+        /* channels of the output about the vectors' blocks */
+        "conv2d x[1,2,5,6] weight[7,2,3,3] padding=1", "conv2d x[1,2,5,6] weight[8,2,3,3] bias[8]", "conv2d x[1,2,5,6] weight[15,2,3,3]", "conv2d x[1,2,5,6] weight[17,2,3,3] bias[17]",
+        "conv2d x[1,2,5,17] weight[33,2,1,3] padding=0,1", "conv2d x[1,3,4,5] weight[48,3,3,3] padding=1", "conv2d x[1,3,4,5] weight[64,3,3,3] padding=1 bias[64]", "conv2d x[1,3,4,5] weight[101,3,3,3] padding=1 bias[101]",
+        /* rows about the register tiles and vectors */
+        "conv2d x[1,1,3,14] weight[16,1,3,3] padding=1", "conv2d x[1,1,3,15] weight[16,1,3,3] padding=1", "conv2d x[1,1,3,13] weight[20,1,3,3] padding=1", "conv2d x[1,1,2,113] weight[64,1,3,3] padding=1", "conv2d x[1,1,3,229] weight[9,1,3,3] padding=1",
+        "conv2d x[1,1,5,15] weight[2,1,3,3] padding=1", "conv2d x[1,1,6,16] weight[2,1,3,3] padding=1", "conv2d x[1,1,9,17] weight[2,1,3,3] padding=1", "conv2d x[1,1,3,131] weight[1,1,3,3] padding=1",
+        /* many channels: sums in several passes */
+        "conv2d x[1,149,5,5] weight[16,149,3,3] padding=1", "conv2d x[1,300,3,4] weight[20,300,1,1]", "conv2d x[1,131,4,4] weight[3,131,3,3] padding=1 bias[3]", "conv2d x[1,211,9,9] weight[2,211,5,5]",
+        /* stride, dilation, padding, groups */
+        "conv2d x[2,3,9,11] weight[8,3,3,3] stride=2 padding=1", "conv2d x[2,3,9,37] weight[2,3,3,3] stride=2 padding=1", "conv2d x[1,3,13,40] weight[9,3,3,2] stride=3,2", "conv2d x[1,3,13,80] weight[2,3,3,3] stride=2,5 bias[2]", "conv2d x[1,3,13,80] weight[19,3,3,3] stride=2,5",
+        "conv2d x[1,2,11,40] weight[9,2,3,3] dilation=2 padding=2", "conv2d x[1,2,11,40] weight[3,2,3,3] dilation=3,2 padding=3,2", "conv2d x[1,2,6,5] weight[10,2,3,3] padding=0,1,2,3 stride=2,1", "conv2d x[1,2,6,5] weight[2,2,3,3] padding=3,2,0,1",
+        "conv2d x[1,1,2,2] weight[8,1,3,3] padding=9", "conv2d x[1,1,2,2] weight[1,1,3,3] padding=9,20", "conv2d x[1,1,3,3] weight[8,1,2,2] dilation=40 padding=40",
+        "conv2d x[2,6,7,5] weight[9,2,3,3] groups=3 padding=1 bias[9]", "conv2d x[1,4,7,5] weight[34,2,3,3] groups=2 padding=1 bias[34]", "conv2d x[2,7,9,20] weight[7,1,3,3] groups=7 padding=1 bias[7]", "conv2d x[1,5,9,8] weight[10,1,5,5] groups=5 padding=2 stride=2",
+        /* large and flat kernels */
+        "conv2d x[1,2,15,17] weight[3,2,7,7] padding=3", "conv2d x[1,2,40,43] weight[8,2,31,29]", "conv2d x[1,3,1,50] weight[16,3,1,7]", "conv2d x[1,3,50,1] weight[16,3,7,1] padding=3,0", "conv2d x[1,1,1,700] weight[1,1,1,300]",
+        "conv2d x[100,1,8,8] weight[16,1,3,3] padding=1 activation=relu bias[16]",
+        /* activations */
+        "conv2d x[1,2,5,18] weight[9,2,3,3] activation=relu", "conv2d x[1,2,5,18] weight[2,2,3,3] activation=relu", "conv2d x[1,2,5,18] weight[9,2,3,3] activation=gelu bias[9]", "conv2d x[1,2,5,18] weight[2,2,3,3] activation=gelu_tanh", "conv2d x[1,2,5,18] weight[9,2,3,3] activation=silu",
+        "conv2d x[1,2,5,18] weight[9,2,3,3] activation=sigmoid", "conv2d x[1,2,5,18] weight[9,2,3,3] activation=hard_sigmoid", "conv2d x[1,2,5,18] weight[9,2,3,3] activation=tanh", "conv2d x[1,2,5,18] weight[9,2,3,3] activation=leaky_relu", "conv2d x[1,2,5,18] weight[9,2,3,3] activation=none precision=fast",
+        /* values */
+        "conv2d x[1,3,6,6]*10000 weight[9,3,3,3]*100 padding=1", "conv2d x[1,1,3,20]:nan,1,inf,2,3,4,5 weight[8,1,1,1]:2 padding=1", "conv2d x[1,1,3,20]:nan,1,2,3,4,5,6 weight[1,1,1,1]:2 padding=1",
+        /* empty */
+        "conv2d x[0,2,5,5] weight[3,2,3,3]", "conv2d x[2,2,5,5] weight[0,2,3,3]", "conv2d x[2,0,5,5] weight[3,0,3,3] bias[3]", "conv2d x[2,0,5,5] weight[9,0,3,3] bias[9]", "conv2d x[1,2,0,5] weight[9,2,3,3] padding=2 bias[9]", "conv2d x[1,2,5,0] weight[2,2,3,3] padding=2 bias[2]", NULL });
+}
+
+Test(conv2d, refusals) {
+    test_refusals((const char *const[]){
+        "conv2d x[1,3,5,5] weight[4,2,3,3] => weight has 2 input channels, expected 3", "conv2d x[1,5,5,5] weight[4,2,3,3] groups=2 => x has 5 channels, not divisible by groups = 2",
+        "conv2d x[1,4,5,5] weight[3,2,3,3] groups=2 => weight has 3 output channels, not divisible by groups = 2", "conv2d x[1,4,5,5] weight[4,4,3,3] groups=2 => weight has 4 input channels, expected 2",
+        "conv2d x[1,1,2,5] weight[1,1,3,3] => the kernel is larger than the padded input: 3 (dilated) against 2 along the height", "conv2d x[1,1,5,4] weight[1,1,3,3] dilation=2 => 5 (dilated) against 4 along the width",
+        "conv2d x[1,1,5,5] weight[1,1,3,3] padding=1,2,3 => padding has 3 values", "conv2d x[1,1,5,5] weight[1,1,3,3] stride=1,2,3 => stride has 3 values", "conv2d x[1,1,5,5] weight[1,1,3,3] dilation=1,1,1,1 => dilation has 4 values; expected 1 or 2",
+        "conv2d x[1,1,5,5] weight[1,1,3,3] stride=0 => stride=0: expected a number in 1..1048576", "conv2d x[1,1,5,5] weight[1,1,3,3] padding=-1 => padding=-1", "conv2d x[1,1,5,5] weight[1,1,3,3] dilation=0 => dilation=0", "conv2d x[1,1,5,5] weight[1,1,3,3] padding=9999999999 => padding=9999999999",
+        "conv2d x[1,1,5,5] weight[1,1,3,3] groups=-1 => groups=-1", "conv2d x[1,1,5,5] weight[1,1,0,3] => weight has a kernel of 0 along the height", "conv2d x[1,1,5,5] weight[1,1,3] => weight [1,1,3] does not fit", "conv2d x[1,5,5] weight[1,5,3,3] => x [1,5,5] does not fit",
+        "conv2d x[1,1,5,5] weight[2,1,3,3] bias[3] => bias [3] does not fit weight [2,1,3,3]: O is 2 there, 3 here", "conv2d x[1,1,5,5] => weight is missing", "conv2d x[1,1,5,5] weight[1,1,3,3] activation=elu => expected one of", NULL });
+}
+
+Test(conv2d, goldens) {
+    test_goldens("conv2d");
+}
