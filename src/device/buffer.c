@@ -17,39 +17,62 @@ static clattn_buffer *take_idle(clattn_context *context, size_t size) {
         clattn_buffer *buffer = *link;
         *link = buffer->next;
         context->idle_bytes -= size;
-        buffer->next = NULL;
         return buffer;
     }
     return NULL;
 }
 
+static void link_used(clattn_context *context, clattn_buffer *buffer) {
+    buffer->previous = NULL;
+    buffer->next = context->used;
+    if (buffer->next) buffer->next->previous = buffer;
+    context->used = buffer;
+}
+
+static void unlink_used(clattn_context *context, clattn_buffer *buffer) {
+    if (buffer->next) buffer->next->previous = buffer->previous;
+    if (buffer->previous) buffer->previous->next = buffer->next;
+    else context->used = buffer->next;
+    buffer->next = buffer->previous = NULL;
+}
+
+clattn_buffer *clattn_buffer_around(clattn_context *context, cl_mem memory, size_t size) {
+    clattn_buffer *buffer = calloc(1, sizeof *buffer);
+    if (!buffer) return NULL;
+    *buffer = (clattn_buffer){ .context = context, .memory = memory, .root = memory, .size = size, .references = 1 };
+    link_used(context, buffer);
+    return buffer;
+}
+
+/* When the device is full, idle memory goes back to the driver first. No wait: the queue may stand before an event that
+ * only the caller can set. */
 static cl_mem allocate(clattn_context *context, size_t size, cl_int *error) {
     cl_mem memory = clCreateBuffer(context->context, CL_MEM_READ_WRITE, size, NULL, error);
     if (*error == CL_SUCCESS || !context->idle) return memory;
-    clFinish(context->queue);
     clattn_buffers_trim(context);
     return clCreateBuffer(context->context, CL_MEM_READ_WRITE, size, NULL, error);
 }
 
+static clattn_status make_buffer(clattn_context *context, size_t size, clattn_buffer **result) {
+    cl_int error = CL_SUCCESS;
+    cl_mem memory = allocate(context, size, &error);
+    if (error != CL_SUCCESS) return clattn_fail_driver(context, error, "clCreateBuffer");
+    *result = clattn_buffer_around(context, memory, size);
+    if (*result) return CLATTN_OK;
+    clReleaseMemObject(memory);
+    return clattn_fail(context, CLATTN_ERROR_OUT_OF_MEMORY, "out of host memory");
+}
+
 clattn_status clattn_buffer_new(clattn_context *context, size_t size, clattn_buffer **result) {
     *result = NULL;
-    if (context->info.max_allocation && size > context->info.max_allocation)
-        return clattn_fail(context, CLATTN_ERROR_OUT_OF_MEMORY, "a buffer of %zu bytes exceeds the device's largest allocation of %llu", size, (unsigned long long)context->info.max_allocation);
-    size = rounded(size);
+    const uint64_t largest = context->info.max_allocation;
+    if (largest && size > largest)
+        return clattn_fail(context, CLATTN_ERROR_OUT_OF_MEMORY, "a buffer of %zu bytes exceeds the device's largest allocation of %llu", size, (unsigned long long)largest);
+    if (!largest || rounded(size) <= largest) size = rounded(size);
     clattn_buffer *buffer = take_idle(context, size);
-    if (!buffer) {
-        buffer = calloc(1, sizeof *buffer);
-        if (!buffer) return clattn_fail(context, CLATTN_ERROR_OUT_OF_MEMORY, "out of host memory");
-        cl_int error;
-        buffer->memory = allocate(context, size, &error);
-        if (error != CL_SUCCESS) {
-            free(buffer);
-            return clattn_fail_driver(context, error, "clCreateBuffer");
-        }
-        buffer->context = context;
-        buffer->size = size;
-    }
+    if (!buffer) return make_buffer(context, size, result);
     buffer->references = 1;
+    link_used(context, buffer);
     *result = buffer;
     return CLATTN_OK;
 }
@@ -78,6 +101,7 @@ void clattn_buffer_release(clattn_buffer *buffer) {
     if (!buffer || --buffer->references > 0) return;
     drop_packed(buffer);
     clattn_context *context = buffer->context;
+    if (context) unlink_used(context, buffer);
     if (context && !buffer->borrowed && pool_has_room(context, buffer->size)) {
         buffer->frozen = false;
         buffer->next = context->idle;
@@ -100,6 +124,17 @@ void clattn_buffers_trim(clattn_context *context) {
     context->idle_bytes = 0;
 }
 
+void clattn_buffers_orphan(clattn_context *context) {
+    size_t count = 0;
+    for (clattn_buffer *buffer = context->used, *next; buffer; buffer = next, count++) {
+        next = buffer->next;
+        buffer->context = NULL;
+        buffer->next = buffer->previous = NULL;
+    }
+    context->used = NULL;
+    if (count) clattn_log(context, CLATTN_LOG_WARNING, "close: %zu buffer(s) of tensors that were not freed", count);
+}
+
 size_t clattn_buffer_size(const clattn_buffer *buffer) {
     return buffer->size;
 }
@@ -110,6 +145,11 @@ bool clattn_buffer_frozen(const clattn_buffer *buffer) {
 
 clattn_context *clattn_buffer_context(const clattn_buffer *buffer) {
     return buffer->context;
+}
+
+bool clattn_buffer_same_memory(const clattn_buffer *a, const clattn_buffer *b, int64_t *distance) {
+    *distance = (int64_t)b->root_offset - (int64_t)a->root_offset;
+    return a == b || (a->root && a->root == b->root);
 }
 
 clattn_buffer *clattn_buffer_host(double *values) {
@@ -128,6 +168,18 @@ clattn_buffer *clattn_buffer_packed(const clattn_buffer *buffer, const char *key
     for (clattn_packed_form *form = buffer->packed; form; form = form->next)
         if (strcmp(form->key, key) == 0) return form->buffer;
     return NULL;
+}
+
+void clattn_buffer_forget_packed(clattn_buffer *buffer, const clattn_buffer *packed) {
+    for (clattn_packed_form **link = &buffer->packed; *link; link = &(*link)->next) {
+        clattn_packed_form *form = *link;
+        if (form->buffer != packed) continue;
+        *link = form->next;
+        clattn_buffer_release(form->buffer);
+        free(form->key);
+        free(form);
+        return;
+    }
 }
 
 clattn_status clattn_buffer_keep_packed(clattn_buffer *buffer, const char *key, clattn_buffer *packed) {

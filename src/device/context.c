@@ -38,6 +38,7 @@ static clattn_status open_borrowed(clattn_context *context, const clattn_opencl_
 
 clattn_status clattn_open(clattn_context **result, const clattn_open_params *params) {
     static const clattn_open_params defaults = { 0 };
+    if (!result) return CLATTN_ERROR_ARGUMENT;
     if (!params) params = &defaults;
     clattn_context *context = *result = calloc(1, sizeof *context);
     if (!context) return CLATTN_ERROR_OUT_OF_MEMORY;
@@ -59,6 +60,7 @@ void clattn_close(clattn_context **pointer) {
         clattn_programs_save(context);
     }
     clattn_programs_free(context);
+    clattn_buffers_orphan(context);
     clattn_buffers_trim(context);
     for (cl_uint i = 0; i < context->pending_count; i++) clReleaseEvent(context->pending[i]);
     free(context->pending);

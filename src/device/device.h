@@ -21,6 +21,8 @@ void clattn_buffer_release(clattn_buffer *buffer);
 size_t clattn_buffer_size(const clattn_buffer *buffer);
 bool clattn_buffer_frozen(const clattn_buffer *buffer);
 clattn_context *clattn_buffer_context(const clattn_buffer *buffer);
+/* Whether both lie in the same memory (one cl_mem wrapped twice, sub-buffers of one); *distance = b's start - a's, in bytes. */
+bool clattn_buffer_same_memory(const clattn_buffer *a, const clattn_buffer *b, int64_t *distance);
 /* Host memory posing as a buffer, for the reference: `values` belong to the caller. NULL without memory. */
 clattn_buffer *clattn_buffer_host(double *values);
 double *clattn_buffer_host_values(const clattn_buffer *buffer);
@@ -29,6 +31,12 @@ double *clattn_buffer_host_values(const clattn_buffer *buffer);
 clattn_buffer *clattn_buffer_packed(const clattn_buffer *buffer, const char *key);
 /* Keeps `packed` (takes a reference) with `buffer` until it is thawed or freed. */
 clattn_status clattn_buffer_keep_packed(clattn_buffer *buffer, const char *key, clattn_buffer *packed);
+/* Drops a packed form that was never filled. */
+void clattn_buffer_forget_packed(clattn_buffer *buffer, const clattn_buffer *packed);
+
+/* Elements from a tensor's first to its last one in memory; 0 when it is empty, -1 for negative sizes or strides and for a
+ * count or reach near the end of 64 bits. */
+int64_t clattn_tensor_span(const clattn_tensor *tensor);
 
 /* ---- Launching ---- */
 
@@ -48,8 +56,6 @@ typedef struct clattn_arg {
         size_t local_bytes;
     } as;
 } clattn_arg;
-
-#define CLATTN_MAX_ARGS 40
 
 typedef struct clattn_launch_info {
     const char *source;  /* the .cl file's name without suffix */

@@ -1,6 +1,7 @@
 /* Finding devices, describing them, and choosing one by a SPEC. */
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
@@ -21,16 +22,29 @@ static const char advice[] =
     "install an OpenCL driver: pocl-opencl-icd (any CPU), intel-opencl-icd (Intel GPUs), mesa-opencl-icd (AMD, with RUSTICL_ENABLE), or your GPU vendor's; "
     "then `clinfo -l` shows it. If OCL_ICD_VENDORS is set, check that it names an existing .icd file; PoCL shows no device when its cache directory (POCL_CACHE_DIR) is not writable";
 
+/* Drivers refuse a buffer that is too short, so longer texts than clattn keeps are fetched whole and cut here. */
 static void platform_text(cl_platform_id platform, cl_platform_info name, char *text, size_t size) {
+    size_t length = 0;
     text[0] = '\0';
-    if (clGetPlatformInfo(platform, name, size, text, NULL) != CL_SUCCESS) text[0] = '\0';
-    text[size - 1] = '\0';
+    if (clGetPlatformInfo(platform, name, 0, NULL, &length) != CL_SUCCESS || length == 0) return;
+    char *whole = calloc(1, length + 1);
+    if (whole && clGetPlatformInfo(platform, name, length, whole, NULL) == CL_SUCCESS) snprintf(text, size, "%s", whole);
+    free(whole);
+}
+
+/* New memory, or NULL. */
+static char *device_text_whole(cl_device_id device, cl_device_info name) {
+    size_t length = 0;
+    if (clGetDeviceInfo(device, name, 0, NULL, &length) != CL_SUCCESS || length == 0) return NULL;
+    char *whole = calloc(1, length + 1);
+    if (whole && clGetDeviceInfo(device, name, length, whole, NULL) != CL_SUCCESS) whole[0] = '\0';
+    return whole;
 }
 
 static void device_text(cl_device_id device, cl_device_info name, char *text, size_t size) {
-    text[0] = '\0';
-    if (clGetDeviceInfo(device, name, size, text, NULL) != CL_SUCCESS) text[0] = '\0';
-    text[size - 1] = '\0';
+    char *whole = device_text_whole(device, name);
+    snprintf(text, size, "%s", whole ? whole : "");
+    free(whole);
 }
 
 static uint64_t device_number(cl_device_id device, cl_device_info name, size_t size) {
@@ -41,9 +55,10 @@ static uint64_t device_number(cl_device_id device, cl_device_info name, size_t s
 }
 
 static bool has_extension(cl_device_id device, const char *extension) {
-    char text[16384];
-    device_text(device, CL_DEVICE_EXTENSIONS, text, sizeof text);
-    return strstr(text, extension) != NULL;
+    char *text = device_text_whole(device, CL_DEVICE_EXTENSIONS);
+    const bool found = text && strstr(text, extension);
+    free(text);
+    return found;
 }
 
 static clattn_device_kind kind_of(uint64_t type) {
@@ -107,6 +122,8 @@ static clattn_status table_fill(device_table *table, char *message, size_t size)
 
 clattn_status clattn_device_list(clattn_device_info *devices, size_t capacity, size_t *count, char *message, size_t message_size) {
     device_table table;
+    if (message && message_size) message[0] = '\0';
+    if (!count || (!devices && capacity)) return CLATTN_ERROR_ARGUMENT;
     *count = 0;
     const clattn_status status = table_fill(&table, message, message_size);
     if (status) return status;
@@ -135,13 +152,26 @@ static bool contains(const char *text, const char *part) {
     return false;
 }
 
+static bool same_word(const char *text, const char *word) {
+    return strlen(text) == strlen(word) && contains(text, word);
+}
+
+/* "PLATFORM:DEVICE"; numbers too large for an index match nothing. */
+static bool parse_indices(const char *spec, long *platform, long *device) {
+    char *colon, *end;
+    if (!isdigit((unsigned char)*spec)) return false;
+    *platform = strtol(spec, &colon, 10);
+    if (*colon != ':' || !isdigit((unsigned char)colon[1])) return false;
+    *device = strtol(colon + 1, &end, 10);
+    return *end == '\0';
+}
+
 static bool matches(const clattn_device_info *info, const char *spec) {
-    int platform, device, used = 0;
-    if (sscanf(spec, "%d:%d%n", &platform, &device, &used) == 2 && spec[used] == '\0')
-        return info->platform_index == platform && info->device_index == device;
-    if (strcmp(spec, "gpu") == 0) return info->kind == CLATTN_DEVICE_GPU;
-    if (strcmp(spec, "cpu") == 0) return info->kind == CLATTN_DEVICE_CPU;
-    if (strcmp(spec, "accelerator") == 0) return info->kind == CLATTN_DEVICE_ACCELERATOR;
+    long platform, device;
+    if (parse_indices(spec, &platform, &device)) return info->platform_index == platform && info->device_index == device;
+    if (same_word(spec, "gpu")) return info->kind == CLATTN_DEVICE_GPU;
+    if (same_word(spec, "cpu")) return info->kind == CLATTN_DEVICE_CPU;
+    if (same_word(spec, "accelerator")) return info->kind == CLATTN_DEVICE_ACCELERATOR;
     return contains(info->name, spec) || contains(info->platform, spec);
 }
 

@@ -26,8 +26,10 @@ typedef struct clattn_packed_form {
 
 struct clattn_buffer {
     clattn_context *context;
-    clattn_buffer *next; /* in the pool's list of idle buffers */
+    clattn_buffer *next, *previous; /* in the context's list of idle buffers or of those in use */
     cl_mem memory;
+    cl_mem root; /* the memory a sub-buffer is cut from, else `memory`; with root_offset in bytes it tells what overlaps */
+    size_t root_offset;
     size_t size;
     int references;
     bool borrowed, frozen;
@@ -46,7 +48,7 @@ struct clattn_context {
     cl_event *pending;
     cl_uint pending_count;
     clattn_program *programs;
-    clattn_buffer *idle;
+    clattn_buffer *idle, *used;
     size_t idle_bytes;
     char *cache_directory; /* NULL: no cache */
     bool cache_warned;
@@ -86,8 +88,14 @@ void clattn_cache_store(clattn_context *context, const char *key, const unsigned
 /* The events the next command has to wait for, and where its own event goes (NULL: not needed). */
 cl_uint clattn_queue_wait_list(clattn_context *context, cl_event *list, cl_uint capacity);
 void clattn_queue_advance(clattn_context *context, cl_event event);
+/* Keeps the message for a command that was not enqueued; what can never be waited for is dropped. */
+clattn_status clattn_queue_fail(clattn_context *context, cl_int error, const char *call);
 
 /* buffer.c */
+/* A buffer of the context around `memory`, with one reference; NULL without memory. */
+clattn_buffer *clattn_buffer_around(clattn_context *context, cl_mem memory, size_t size);
 void clattn_buffers_trim(clattn_context *context);
+/* Cuts the buffers still in use off from a context that is about to go, so that freeing their tensors late does no harm. */
+void clattn_buffers_orphan(clattn_context *context);
 
 #endif

@@ -13,12 +13,25 @@ cl_uint clattn_queue_wait_list(clattn_context *context, cl_event *list, cl_uint 
     return count;
 }
 
+static void drop_pending(clattn_context *context, cl_uint keep) {
+    while (context->pending_count > keep) clReleaseEvent(context->pending[--context->pending_count]);
+}
+
 void clattn_queue_advance(clattn_context *context, cl_event event) {
-    for (cl_uint i = 0; i < context->pending_count; i++) clReleaseEvent(context->pending[i]);
-    context->pending_count = 0;
+    drop_pending(context, 0);
     if (!context->out_of_order) return;
     if (context->last) clReleaseEvent(context->last);
     context->last = event;
+}
+
+/* A command that failed, or that clattn waited for, fails everything after it: it is forgotten, so that later calls work. */
+clattn_status clattn_queue_fail(clattn_context *context, cl_int error, const char *call) {
+    if (error == CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST || error == CL_INVALID_EVENT_WAIT_LIST) {
+        drop_pending(context, 0);
+        if (context->last) clReleaseEvent(context->last);
+        context->last = NULL;
+    }
+    return clattn_fail_driver(context, error, call);
 }
 
 /* Every argument is set at every launch: PoCL keeps pointers to freed memory of arguments that are not. */
@@ -64,7 +77,8 @@ clattn_status clattn_launch(clattn_context *context, const clattn_launch_info *i
     for (int i = 0; i < info->dimensions; i++) global[i] = (info->global[i] + local[i] - 1) / local[i] * local[i];
     cl_event waits[MAX_WAITS], event = NULL;
     const cl_uint count = clattn_queue_wait_list(context, waits, MAX_WAITS);
-    CL_TRY(context, clEnqueueNDRangeKernel(context->queue, program->kernel, (cl_uint)info->dimensions, NULL, global, local, count, count ? waits : NULL, context->out_of_order ? &event : NULL), "clEnqueueNDRangeKernel");
+    const cl_int error = clEnqueueNDRangeKernel(context->queue, program->kernel, (cl_uint)info->dimensions, NULL, global, local, count, count ? waits : NULL, context->out_of_order ? &event : NULL);
+    if (error) return clattn_queue_fail(context, error, "clEnqueueNDRangeKernel");
     program->launched = true;
     clattn_queue_advance(context, event);
     return CLATTN_OK;
@@ -74,7 +88,8 @@ clattn_status clattn_enqueue_read(clattn_context *context, const clattn_buffer *
     if (size == 0) return clattn_finish(context);
     cl_event waits[MAX_WAITS], event = NULL;
     const cl_uint count = clattn_queue_wait_list(context, waits, MAX_WAITS);
-    CL_TRY(context, clEnqueueReadBuffer(context->queue, buffer->memory, CL_TRUE, offset, size, host, count, count ? waits : NULL, context->out_of_order ? &event : NULL), "clEnqueueReadBuffer");
+    const cl_int error = clEnqueueReadBuffer(context->queue, buffer->memory, CL_TRUE, offset, size, host, count, count ? waits : NULL, context->out_of_order ? &event : NULL);
+    if (error) return clattn_queue_fail(context, error, "clEnqueueReadBuffer");
     clattn_queue_advance(context, event);
     clattn_programs_save(context);
     return CLATTN_OK;
@@ -84,7 +99,8 @@ clattn_status clattn_enqueue_write(clattn_context *context, clattn_buffer *buffe
     if (size == 0) return CLATTN_OK;
     cl_event waits[MAX_WAITS], event = NULL;
     const cl_uint count = clattn_queue_wait_list(context, waits, MAX_WAITS);
-    CL_TRY(context, clEnqueueWriteBuffer(context->queue, buffer->memory, CL_TRUE, offset, size, host, count, count ? waits : NULL, context->out_of_order ? &event : NULL), "clEnqueueWriteBuffer");
+    const cl_int error = clEnqueueWriteBuffer(context->queue, buffer->memory, CL_TRUE, offset, size, host, count, count ? waits : NULL, context->out_of_order ? &event : NULL);
+    if (error) return clattn_queue_fail(context, error, "clEnqueueWriteBuffer");
     clattn_queue_advance(context, event);
     return CLATTN_OK;
 }
@@ -93,30 +109,51 @@ clattn_status clattn_enqueue_fill(clattn_context *context, clattn_buffer *buffer
     if (size == 0) return CLATTN_OK;
     cl_event waits[MAX_WAITS], event = NULL;
     const cl_uint count = clattn_queue_wait_list(context, waits, MAX_WAITS);
-    CL_TRY(context, clEnqueueFillBuffer(context->queue, buffer->memory, &value, 1, offset, size, count, count ? waits : NULL, context->out_of_order ? &event : NULL), "clEnqueueFillBuffer");
+    const cl_int error = clEnqueueFillBuffer(context->queue, buffer->memory, &value, 1, offset, size, count, count ? waits : NULL, context->out_of_order ? &event : NULL);
+    if (error) return clattn_queue_fail(context, error, "clEnqueueFillBuffer");
     clattn_queue_advance(context, event);
     return CLATTN_OK;
 }
 
+/* The error of the last command, which inherits those of the commands before it; known on out-of-order queues. */
+static clattn_status check_last(clattn_context *context) {
+    cl_int state = CL_COMPLETE;
+    if (!context->last || clGetEventInfo(context->last, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof state, &state, NULL) != CL_SUCCESS || state >= 0) return CLATTN_OK;
+    clReleaseEvent(context->last);
+    context->last = NULL;
+    return clattn_fail_driver(context, state, "a command");
+}
+
 clattn_status clattn_finish(clattn_context *context) {
     if (!context || !context->opened) return CLATTN_ERROR_ARGUMENT;
-    CL_TRY(context, clFinish(context->queue), "clFinish");
+    const cl_int error = clFinish(context->queue);
+    if (error) return clattn_queue_fail(context, error, "clFinish");
     clattn_programs_save(context);
-    return CLATTN_OK;
+    return check_last(context);
+}
+
+/* An event of another cl_context would make every later command fail. */
+static clattn_status check_event(clattn_context *context, cl_event event) {
+    cl_context owner = NULL;
+    CL_TRY(context, clGetEventInfo(event, CL_EVENT_CONTEXT, sizeof owner, &owner, NULL), "clGetEventInfo");
+    return owner == context->context ? CLATTN_OK : clattn_fail(context, CLATTN_ERROR_ARGUMENT, "wait_for: an event belongs to another cl_context");
 }
 
 clattn_status clattn_opencl_wait_for(clattn_context *context, cl_uint count, const cl_event *events) {
     if (!context || !context->opened) return CLATTN_ERROR_ARGUMENT;
     if (count && !events) return clattn_fail(context, CLATTN_ERROR_ARGUMENT, "wait_for: %u events expected, found NULL", count);
-    if (context->pending_count + count > MAX_WAITS - 1)
-        return clattn_fail(context, CLATTN_ERROR_ARGUMENT, "wait_for: at most %d events can wait for one command, found %u", MAX_WAITS - 1, context->pending_count + count);
+    const cl_uint before = context->pending_count;
+    if (count > MAX_WAITS - 1 - before)
+        return clattn_fail(context, CLATTN_ERROR_ARGUMENT, "wait_for: a command can wait for %d events at most, found %u after %u", MAX_WAITS - 1, count, before);
     if (!context->pending) context->pending = malloc(MAX_WAITS * sizeof *context->pending);
     if (!context->pending) return clattn_fail(context, CLATTN_ERROR_OUT_OF_MEMORY, "out of host memory");
-    for (cl_uint i = 0; i < count; i++) {
-        CL_TRY(context, clRetainEvent(events[i]), "clRetainEvent");
-        context->pending[context->pending_count++] = events[i];
+    clattn_status status = CLATTN_OK;
+    for (cl_uint i = 0; i < count && !status; i++) {
+        status = events[i] ? check_event(context, events[i]) : clattn_fail(context, CLATTN_ERROR_ARGUMENT, "wait_for: event %u is NULL", i);
+        if (!status && clRetainEvent(events[i]) == CL_SUCCESS) context->pending[context->pending_count++] = events[i];
     }
-    return CLATTN_OK;
+    if (status) drop_pending(context, before);
+    return status;
 }
 
 clattn_status clattn_opencl_event(clattn_context *context, cl_event *event) {

@@ -40,6 +40,15 @@ static bool binaries_usable(const clattn_context *context) {
     return context->cache_directory && !strstr(context->info.platform, "Oclgrind");
 }
 
+static cl_int make_kernel(clattn_context *context, clattn_program *program) {
+    cl_int error;
+    program->kernel = clCreateKernel(program->program, program->kernel_name, &error);
+    if (error != CL_SUCCESS) return error;
+    if (clGetKernelWorkGroupInfo(program->kernel, context->device, CL_KERNEL_WORK_GROUP_SIZE, sizeof program->max_work_group, &program->max_work_group, NULL) != CL_SUCCESS || !program->max_work_group)
+        program->max_work_group = 1;
+    return CL_SUCCESS;
+}
+
 static bool load_binary(clattn_context *context, clattn_program *program, const char *key, const char *options) {
     size_t size = 0;
     unsigned char *binary = clattn_cache_load(context, key, &size);
@@ -48,7 +57,7 @@ static bool load_binary(clattn_context *context, clattn_program *program, const 
     const unsigned char *binaries[1] = { binary };
     program->program = clCreateProgramWithBinary(context->context, 1, &context->device, &size, binaries, &status, &error);
     free(binary);
-    if (error == CL_SUCCESS && status == CL_SUCCESS && clBuildProgram(program->program, 1, &context->device, options, NULL, NULL) == CL_SUCCESS) return true;
+    if (error == CL_SUCCESS && status == CL_SUCCESS && clBuildProgram(program->program, 1, &context->device, options, NULL, NULL) == CL_SUCCESS && make_kernel(context, program) == CL_SUCCESS) return true;
     clattn_log(context, CLATTN_LOG_WARNING, "the driver refuses the cached binary of %s/%s: building from source", program->source, program->kernel_name);
     if (program->program) clReleaseProgram(program->program);
     program->program = NULL;
@@ -77,28 +86,34 @@ static clattn_status build_source(clattn_context *context, clattn_program *progr
     return CLATTN_OK;
 }
 
-static void full_options(const clattn_program *program, char *text, size_t size) {
-    snprintf(text, size, "-cl-std=CL1.2 -DKERNEL_%s %s", program->kernel_name, program->options);
+#define OPTIONS_SIZE 1024
+
+/* False when they do not fit. */
+static bool full_options(const clattn_program *program, char text[OPTIONS_SIZE]) {
+    const int length = snprintf(text, OPTIONS_SIZE, "-cl-std=CL1.2 -DKERNEL_%s %s", program->kernel_name, program->options);
+    return length > 0 && length < OPTIONS_SIZE;
+}
+
+static clattn_status from_source(clattn_context *context, clattn_program *program, const clattn_source *source, const char *options) {
+    const clattn_status status = build_source(context, program, source, options);
+    if (status) return status;
+    CL_TRY(context, make_kernel(context, program), "clCreateKernel");
+    return CLATTN_OK;
 }
 
 static clattn_status program_make(clattn_context *context, clattn_program *program) {
     const clattn_source *source = find_source(program->source);
     if (!source) return clattn_fail(context, CLATTN_ERROR_BUILD, "no kernel source named %s", program->source);
-    char options[1024];
-    full_options(program, options, sizeof options);
+    char options[OPTIONS_SIZE];
+    if (!full_options(program, options)) return clattn_fail(context, CLATTN_ERROR_BUILD, "%s.cl, kernel %s: build options of %zu bytes are too long", program->source, program->kernel_name, strlen(program->options));
     const double start = clattn_system_seconds();
     char *key = binaries_usable(context) ? clattn_cache_key(context, (const char *)source->text, source->size, program->kernel_name, options) : NULL;
     const bool loaded = key && load_binary(context, program, key, options);
     free(key);
     if (!loaded) {
-        const clattn_status status = build_source(context, program, source, options);
+        const clattn_status status = from_source(context, program, source, options);
         if (status) return status;
     }
-    cl_int error;
-    program->kernel = clCreateKernel(program->program, program->kernel_name, &error);
-    CL_TRY(context, error, "clCreateKernel");
-    if (clGetKernelWorkGroupInfo(program->kernel, context->device, CL_KERNEL_WORK_GROUP_SIZE, sizeof program->max_work_group, &program->max_work_group, NULL) != CL_SUCCESS || !program->max_work_group)
-        program->max_work_group = 1;
     clattn_log(context, CLATTN_LOG_DEBUG, "%s %s/%s %s in %.1f ms", loaded ? "loaded" : "built", program->source, program->kernel_name, program->options, 1e3 * (clattn_system_seconds() - start));
     return CLATTN_OK;
 }
@@ -127,17 +142,33 @@ clattn_status clattn_program_get(clattn_context *context, const char *source, co
     return CLATTN_OK;
 }
 
+#define MAX_PROGRAM_DEVICES 16
+
+/* New memory with the binary for the context's device, or NULL. A borrowed cl_context may hold several devices, and the
+ * driver lists all of them. */
+static unsigned char *binary_of(const clattn_context *context, cl_program program, size_t *size) {
+    cl_device_id devices[MAX_PROGRAM_DEVICES];
+    size_t sizes[MAX_PROGRAM_DEVICES] = { 0 };
+    unsigned char *binaries[MAX_PROGRAM_DEVICES] = { NULL };
+    cl_uint count = 0, at = 0;
+    if (clGetProgramInfo(program, CL_PROGRAM_NUM_DEVICES, sizeof count, &count, NULL) != CL_SUCCESS || count > MAX_PROGRAM_DEVICES) return NULL;
+    if (clGetProgramInfo(program, CL_PROGRAM_DEVICES, count * sizeof devices[0], devices, NULL) != CL_SUCCESS) return NULL;
+    while (at < count && devices[at] != context->device) at++;
+    if (at == count || clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, count * sizeof sizes[0], sizes, NULL) != CL_SUCCESS || !sizes[at]) return NULL;
+    unsigned char *binary = binaries[at] = malloc(sizes[at]);
+    *size = sizes[at];
+    if (binary && clGetProgramInfo(program, CL_PROGRAM_BINARIES, count * sizeof binaries[0], binaries, NULL) == CL_SUCCESS) return binary;
+    free(binary);
+    return NULL;
+}
+
 static void program_save(clattn_context *context, const clattn_program *program) {
     const clattn_source *source = find_source(program->source);
-    char options[1024];
-    full_options(program, options, sizeof options);
+    char options[OPTIONS_SIZE];
     size_t size = 0;
-    if (clGetProgramInfo(program->program, CL_PROGRAM_BINARY_SIZES, sizeof size, &size, NULL) != CL_SUCCESS || size == 0) return;
-    unsigned char *binary = malloc(size);
-    char *key = clattn_cache_key(context, (const char *)source->text, source->size, program->kernel_name, options);
-    unsigned char *binaries[1] = { binary };
-    if (binary && key && clGetProgramInfo(program->program, CL_PROGRAM_BINARIES, sizeof binaries, binaries, NULL) == CL_SUCCESS)
-        clattn_cache_store(context, key, binary, size);
+    unsigned char *binary = full_options(program, options) ? binary_of(context, program->program, &size) : NULL;
+    char *key = binary ? clattn_cache_key(context, (const char *)source->text, source->size, program->kernel_name, options) : NULL;
+    if (key) clattn_cache_store(context, key, binary, size);
     free(binary);
     free(key);
 }

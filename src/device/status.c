@@ -54,7 +54,8 @@ void clattn_log(clattn_context *context, clattn_log_level level, const char *for
     X(CL_INVALID_KERNEL_ARGS) X(CL_INVALID_WORK_DIMENSION) X(CL_INVALID_WORK_GROUP_SIZE)                               \
     X(CL_INVALID_WORK_ITEM_SIZE) X(CL_INVALID_GLOBAL_OFFSET) X(CL_INVALID_EVENT_WAIT_LIST) X(CL_INVALID_EVENT)         \
     X(CL_INVALID_OPERATION) X(CL_INVALID_BUFFER_SIZE) X(CL_INVALID_GLOBAL_WORK_SIZE)                                   \
-    X(CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST)
+    X(CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST) X(CL_MISALIGNED_SUB_BUFFER_OFFSET)     \
+    X(CL_INVALID_KERNEL_DEFINITION) X(CL_INVALID_HOST_PTR) X(CL_INVALID_PROPERTY) X(CL_MAP_FAILURE)
 
 const char *clattn_driver_error_name(cl_int error) {
     switch (error) {

@@ -20,17 +20,23 @@ const char *clattn_dtype_name(clattn_dtype dtype) {
 
 int64_t clattn_tensor_count(const clattn_tensor *tensor) {
     int64_t count = 1;
+    if (!tensor) return 0;
     for (int i = 0; i < tensor->rank; i++) count *= tensor->shape[i];
     return count;
 }
 
-/* Elements from the first to the last one in memory, counted from the tensor's offset; 0 when it is empty. */
-static int64_t span_of(const clattn_tensor *tensor) {
-    int64_t last = 0;
+int64_t clattn_tensor_span(const clattn_tensor *tensor) {
+    const int64_t limit = INT64_MAX / 64;
+    int64_t count = 1, last = 0;
     for (int i = 0; i < tensor->rank; i++) {
-        if (tensor->shape[i] == 0) return 0;
-        last += (tensor->shape[i] - 1) * tensor->strides[i];
+        const int64_t size = tensor->shape[i], stride = tensor->strides[i];
+        if (size < 0 || stride < 0) return -1;
+        if (size > 1 && (count > limit / size || (stride && size - 1 > (limit - last) / stride))) return -1;
+        if (size) count *= size;
+        if (size) last += (size - 1) * stride;
     }
+    for (int i = 0; i < tensor->rank; i++)
+        if (tensor->shape[i] == 0) return 0;
     return last + 1;
 }
 
@@ -69,10 +75,9 @@ static clattn_status set_shape(clattn_context *context, clattn_tensor *tensor, c
 
 clattn_status clattn_tensor_create(clattn_context *context, clattn_tensor *tensor, clattn_dtype dtype, int rank, const int64_t *shape, const void *host) {
     if (!tensor) return CLATTN_ERROR_ARGUMENT;
-    *tensor = (clattn_tensor){ 0 };
-    if (!context || !context->opened) return CLATTN_ERROR_ARGUMENT;
     clattn_tensor made;
-    clattn_status status = set_shape(context, &made, dtype, rank, shape);
+    clattn_status status = !context || !context->opened ? CLATTN_ERROR_ARGUMENT : set_shape(context, &made, dtype, rank, shape);
+    *tensor = (clattn_tensor){ 0 }; /* only now: `shape` may be its own */
     if (status) return status;
     const size_t size = (size_t)clattn_tensor_count(&made) * clattn_dtype_size(dtype);
     if ((status = clattn_buffer_new(context, size, &made.buffer))) return status;
@@ -84,38 +89,58 @@ clattn_status clattn_tensor_create(clattn_context *context, clattn_tensor *tenso
     return CLATTN_OK;
 }
 
-clattn_status clattn_tensor_wrap(clattn_context *context, clattn_tensor *tensor, cl_mem memory, clattn_dtype dtype, int rank, const int64_t *shape, const int64_t *strides, int64_t offset) {
-    if (!tensor) return CLATTN_ERROR_ARGUMENT;
-    *tensor = (clattn_tensor){ 0 };
-    if (!context || !context->opened) return CLATTN_ERROR_ARGUMENT;
-    if (!memory) return clattn_fail(context, CLATTN_ERROR_ARGUMENT, "wrap: the cl_mem is NULL");
-    clattn_tensor made;
-    const clattn_status status = set_shape(context, &made, dtype, rank, shape);
-    if (status) return status;
-    for (int i = 0; i < rank && strides; i++) {
-        if (strides[i] < 0) return clattn_fail(context, CLATTN_ERROR_SHAPE, "wrap: stride %lld of axis %d is negative", (long long)strides[i], i);
-        made.strides[i] = strides[i];
-    }
-    size_t size = 0;
+/* What a cl_mem is: a buffer of this cl_context, its size, and the memory it is cut from. */
+static clattn_status look_at_memory(clattn_context *context, cl_mem memory, clattn_buffer *found) {
     cl_context owner = NULL;
-    CL_TRY(context, clGetMemObjectInfo(memory, CL_MEM_SIZE, sizeof size, &size, NULL), "clGetMemObjectInfo");
+    cl_mem_object_type type = 0;
     CL_TRY(context, clGetMemObjectInfo(memory, CL_MEM_CONTEXT, sizeof owner, &owner, NULL), "clGetMemObjectInfo");
     if (owner != context->context) return clattn_fail(context, CLATTN_ERROR_ARGUMENT, "wrap: the cl_mem belongs to another cl_context");
-    const int64_t room = (int64_t)(size / clattn_dtype_size(dtype));
-    if (offset < 0 || offset > room || span_of(&made) > room - offset)
-        return clattn_fail(context, CLATTN_ERROR_SHAPE, "wrap: %lld elements from offset %lld do not fit a cl_mem of %lld elements", (long long)span_of(&made), (long long)offset, (long long)room);
-    clattn_buffer *buffer = calloc(1, sizeof *buffer);
-    if (!buffer) return clattn_fail(context, CLATTN_ERROR_OUT_OF_MEMORY, "out of host memory");
-    const cl_int error = clRetainMemObject(memory);
-    if (error) {
-        free(buffer);
-        return clattn_fail_driver(context, error, "clRetainMemObject");
-    }
-    *buffer = (clattn_buffer){ .context = context, .memory = memory, .size = size, .references = 1, .borrowed = true };
-    made.buffer = buffer;
-    made.offset = offset;
-    *tensor = made;
+    CL_TRY(context, clGetMemObjectInfo(memory, CL_MEM_TYPE, sizeof type, &type, NULL), "clGetMemObjectInfo");
+    if (type != CL_MEM_OBJECT_BUFFER) return clattn_fail(context, CLATTN_ERROR_ARGUMENT, "wrap: the cl_mem is not a buffer (type 0x%x)", (unsigned)type);
+    CL_TRY(context, clGetMemObjectInfo(memory, CL_MEM_SIZE, sizeof found->size, &found->size, NULL), "clGetMemObjectInfo");
+    CL_TRY(context, clGetMemObjectInfo(memory, CL_MEM_ASSOCIATED_MEMOBJECT, sizeof found->root, &found->root, NULL), "clGetMemObjectInfo");
+    if (found->root) CL_TRY(context, clGetMemObjectInfo(memory, CL_MEM_OFFSET, sizeof found->root_offset, &found->root_offset, NULL), "clGetMemObjectInfo");
+    else found->root = memory;
     return CLATTN_OK;
+}
+
+static clattn_status set_view(clattn_context *context, clattn_tensor *view, size_t size, const int64_t *strides, int64_t offset) {
+    for (int i = 0; i < view->rank && strides; i++) {
+        if (strides[i] < 0) return clattn_fail(context, CLATTN_ERROR_SHAPE, "wrap: stride %lld of axis %d is negative", (long long)strides[i], i);
+        view->strides[i] = strides[i];
+    }
+    const int64_t room = (int64_t)(size / clattn_dtype_size(view->dtype)), span = clattn_tensor_span(view);
+    if (span < 0) return clattn_fail(context, CLATTN_ERROR_SHAPE, "wrap: the strides reach beyond any memory");
+    if (offset < 0 || offset > room || span > room - offset)
+        return clattn_fail(context, CLATTN_ERROR_SHAPE, "wrap: %lld elements from offset %lld do not fit a cl_mem of %lld elements", (long long)span, (long long)offset, (long long)room);
+    view->offset = offset;
+    return CLATTN_OK;
+}
+
+static clattn_status wrap(clattn_context *context, clattn_tensor *view, cl_mem memory, const int64_t *strides, int64_t offset) {
+    clattn_buffer found = { 0 };
+    clattn_status status = look_at_memory(context, memory, &found);
+    if (!status) status = set_view(context, view, found.size, strides, offset);
+    if (status) return status;
+    clattn_buffer *buffer = clattn_buffer_around(context, memory, found.size);
+    if (!buffer) return clattn_fail(context, CLATTN_ERROR_OUT_OF_MEMORY, "out of host memory");
+    buffer->root = found.root;
+    buffer->root_offset = found.root_offset;
+    buffer->borrowed = true;
+    const cl_int error = clRetainMemObject(memory);
+    if (error) buffer->memory = NULL;
+    if (error) clattn_buffer_release(buffer);
+    else view->buffer = buffer;
+    return error ? clattn_fail_driver(context, error, "clRetainMemObject") : CLATTN_OK;
+}
+
+clattn_status clattn_tensor_wrap(clattn_context *context, clattn_tensor *tensor, cl_mem memory, clattn_dtype dtype, int rank, const int64_t *shape, const int64_t *strides, int64_t offset) {
+    if (!tensor) return CLATTN_ERROR_ARGUMENT;
+    clattn_tensor made;
+    clattn_status status = !context || !context->opened ? CLATTN_ERROR_ARGUMENT : memory ? set_shape(context, &made, dtype, rank, shape) : clattn_fail(context, CLATTN_ERROR_ARGUMENT, "wrap: the cl_mem is NULL");
+    if (!status) status = wrap(context, &made, memory, strides, offset);
+    *tensor = status ? (clattn_tensor){ 0 } : made;
+    return status;
 }
 
 void clattn_tensor_free(clattn_tensor *tensor) {
@@ -142,7 +167,14 @@ static void copy_strided(const clattn_tensor *tensor, char *dense, char *span, b
 static clattn_status check_transfer(clattn_context *context, const clattn_tensor *tensor, const void *host, const char *call) {
     if (!context || !context->opened) return CLATTN_ERROR_ARGUMENT;
     if (!tensor || !tensor->buffer) return clattn_fail(context, CLATTN_ERROR_ARGUMENT, "%s: the tensor has no buffer", call);
-    if (!host && clattn_tensor_count(tensor)) return clattn_fail(context, CLATTN_ERROR_ARGUMENT, "%s: host memory is NULL", call);
+    if (tensor->buffer->context != context) return clattn_fail(context, CLATTN_ERROR_ARGUMENT, "%s: the tensor belongs to another context", call);
+    const size_t size = clattn_dtype_size(tensor->dtype);
+    if (!size || tensor->rank < 0 || tensor->rank > CLATTN_MAX_RANK) return clattn_fail(context, CLATTN_ERROR_SHAPE, "%s: the tensor has dtype %d and rank %d", call, (int)tensor->dtype, tensor->rank);
+    const int64_t room = (int64_t)(tensor->buffer->size / size), span = clattn_tensor_span(tensor);
+    if (span < 0) return clattn_fail(context, CLATTN_ERROR_SHAPE, "%s: a size or stride is negative or beyond any memory", call);
+    if (tensor->offset < 0 || (span && span > room - tensor->offset))
+        return clattn_fail(context, CLATTN_ERROR_SHAPE, "%s: the tensor reaches past its buffer: %lld elements from offset %lld, room for %lld", call, (long long)span, (long long)tensor->offset, (long long)room);
+    if (!host && span) return clattn_fail(context, CLATTN_ERROR_ARGUMENT, "%s: host memory is NULL", call);
     return CLATTN_OK;
 }
 
@@ -150,7 +182,7 @@ clattn_status clattn_tensor_read(clattn_context *context, const clattn_tensor *t
     clattn_status status = check_transfer(context, tensor, host, "read");
     if (status) return status;
     const size_t size = clattn_dtype_size(tensor->dtype), offset = (size_t)tensor->offset * size;
-    const size_t bytes = (size_t)span_of(tensor) * size;
+    const size_t bytes = (size_t)clattn_tensor_span(tensor) * size;
     if (is_dense(tensor)) return clattn_enqueue_read(context, tensor->buffer, offset, bytes, host);
     char *span = malloc(bytes ? bytes : 1);
     if (!span) return clattn_fail(context, CLATTN_ERROR_OUT_OF_MEMORY, "read: out of host memory (%zu bytes)", bytes);
@@ -165,7 +197,7 @@ clattn_status clattn_tensor_write(clattn_context *context, const clattn_tensor *
     if (status) return status;
     if (tensor->buffer->frozen) return clattn_fail(context, CLATTN_ERROR_ARGUMENT, "write: the tensor is frozen; thaw it first");
     const size_t size = clattn_dtype_size(tensor->dtype), offset = (size_t)tensor->offset * size;
-    const size_t bytes = (size_t)span_of(tensor) * size;
+    const size_t bytes = (size_t)clattn_tensor_span(tensor) * size;
     if (is_dense(tensor)) return clattn_enqueue_write(context, tensor->buffer, offset, bytes, host);
     for (int i = 0; i < tensor->rank; i++)
         if (tensor->strides[i] == 0 && tensor->shape[i] > 1) return clattn_fail(context, CLATTN_ERROR_SHAPE, "write: axis %d is broadcast (stride 0)", i);
@@ -184,6 +216,7 @@ clattn_status clattn_tensor_write(clattn_context *context, const clattn_tensor *
 }
 
 clattn_tensor clattn_tensor_transposed(const clattn_tensor *tensor, const int *axes) {
+    if (!tensor || tensor->rank < 0 || tensor->rank > CLATTN_MAX_RANK || (tensor->rank && !axes)) return (clattn_tensor){ 0 };
     clattn_tensor view = *tensor;
     unsigned seen = 0;
     for (int i = 0; i < tensor->rank; i++) {
@@ -196,22 +229,18 @@ clattn_tensor clattn_tensor_transposed(const clattn_tensor *tensor, const int *a
 }
 
 clattn_tensor clattn_tensor_sliced(const clattn_tensor *tensor, int axis, int64_t start, int64_t length) {
-    if (axis < 0 || axis >= tensor->rank || start < 0 || length < 0 || start > tensor->shape[axis] || length > tensor->shape[axis] - start) return (clattn_tensor){ 0 };
+    if (!tensor || axis < 0 || axis >= tensor->rank || axis >= CLATTN_MAX_RANK || start < 0 || length < 0 || start > tensor->shape[axis] || length > tensor->shape[axis] - start) return (clattn_tensor){ 0 };
     clattn_tensor view = *tensor;
-    view.offset += start * tensor->strides[axis];
+    if (length) view.offset += start * tensor->strides[axis]; /* an empty view does not point past the end */
     view.shape[axis] = length;
     return view;
 }
 
 clattn_tensor clattn_tensor_reshaped(const clattn_tensor *tensor, int rank, const int64_t *shape) {
-    if (rank < 0 || rank > CLATTN_MAX_RANK || !is_dense(tensor)) return (clattn_tensor){ 0 };
-    clattn_tensor view = *tensor;
-    view.rank = rank;
-    for (int i = 0; i < rank; i++) {
-        if (shape[i] < 0) return (clattn_tensor){ 0 };
-        view.shape[i] = shape[i];
-    }
-    if (clattn_tensor_count(&view) != clattn_tensor_count(tensor)) return (clattn_tensor){ 0 };
+    if (!tensor || rank < 0 || rank > CLATTN_MAX_RANK || (rank && !shape) || tensor->rank < 0 || tensor->rank > CLATTN_MAX_RANK || !is_dense(tensor)) return (clattn_tensor){ 0 };
+    clattn_tensor view = { .buffer = tensor->buffer, .offset = tensor->offset, .dtype = tensor->dtype, .rank = rank };
+    for (int i = 0; i < rank; i++) view.shape[i] = shape[i];
+    if (clattn_tensor_span(&view) < 0 || clattn_tensor_count(&view) != clattn_tensor_count(tensor)) return (clattn_tensor){ 0 };
     set_dense_strides(&view);
     return view;
 }
