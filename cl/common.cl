@@ -12,6 +12,9 @@
 #define OUT(x) __global float *restrict x, const long x##_offset
 #define OUT_INT(x) __global int *restrict x, const long x##_offset
 #define SHIFT(x) x += x##_offset
+/* Where the output may be an input: without restrict. */
+#define IN_PLACE(x) __global const float *x, const long x##_offset
+#define OUT_PLACE(x) __global float *x, const long x##_offset
 
 /* Faster than fmax on CPUs; a NaN in `a` is dropped. */
 #define VMAX(a, b) ((a) > (b) ? (a) : (b))
@@ -119,6 +122,58 @@ INLINE float activate(float x, int kind) {
     case ACT_HARD_SIGMOID: return isnan(x) ? x : clamp(x + 3.0f, 0.0f, 6.0f) * (1.0f / 6.0f);
     case ACT_TANH: return tanh(x);
     case ACT_LEAKY_RELU: return x < 0 ? 0.01f * x : x;
+    default: return x;
+    }
+}
+
+/* 1 - erf(z) for z >= 0 within 1e-6 of itself, also where it is tiny (Chebyshev fit of Numerical Recipes, erfcc). */
+INLINE float16 erfc_16(float16 z) {
+    const float16 t = 1.0f / fma(z, (float16)(0.5f), (float16)(1.0f));
+    float16 p = (float16)(0.17087277f);
+    p = fma(p, t, (float16)(-0.82215223f));
+    p = fma(p, t, (float16)(1.48851587f));
+    p = fma(p, t, (float16)(-1.13520398f));
+    p = fma(p, t, (float16)(0.27886807f));
+    p = fma(p, t, (float16)(-0.18628806f));
+    p = fma(p, t, (float16)(0.09678418f));
+    p = fma(p, t, (float16)(0.37409196f));
+    p = fma(p, t, (float16)(1.00002368f));
+    p = fma(p, t, (float16)(-1.26551223f));
+    return t * exp_16(fma(-z, z, p));
+}
+
+/* sigmoid_16 with NaN kept and 0 at -inf. */
+INLINE float16 sigmoid_safe_16(float16 x) {
+    const float16 s = select(sigmoid_16(x), (float16)(0.0f), x < (float16)(-88.0f));
+    return select(s, x, isnan(x));
+}
+
+INLINE float16 gelu_16(float16 x) {
+    const float16 half_tail = 0.5f * erfc_16(fabs(x) * 0.70710678118654752f);
+    return x * select(1.0f - half_tail, half_tail, x < (float16)(0.0f));
+}
+
+/* x * sigmoid(2u) = x/2 * (1 + tanh u), without the cancellation. */
+INLINE float16 gelu_tanh_16(float16 x) {
+    return x * sigmoid_safe_16(1.59576912160573071f * (x + 0.044715f * x * x * x));
+}
+
+INLINE float16 hard_sigmoid_16(float16 x) {
+    const float16 y = VMIN(VMAX(x + 3.0f, (float16)(0.0f)), (float16)(6.0f)) * (1.0f / 6.0f);
+    return select(y, x, isnan(x));
+}
+
+/* activate() on vectors: NaN stays, infinities are right. */
+INLINE float16 activate_16(float16 x, int kind) {
+    switch (kind) {
+    case ACT_RELU: return select(x, (float16)(0.0f), x < (float16)(0.0f));
+    case ACT_GELU: return gelu_16(x);
+    case ACT_GELU_TANH: return gelu_tanh_16(x);
+    case ACT_SILU: return x * sigmoid_safe_16(x);
+    case ACT_SIGMOID: return sigmoid_safe_16(x);
+    case ACT_HARD_SIGMOID: return hard_sigmoid_16(x);
+    case ACT_TANH: return select(tanh_16(x), x, isnan(x));
+    case ACT_LEAKY_RELU: return select(x, 0.01f * x, x < (float16)(0.0f));
     default: return x;
     }
 }

@@ -1,0 +1,28 @@
+#include "common.cl"
+
+/* -DKIND is a clattn_activation_kind. x may be out. */
+
+#ifdef KERNEL_vectors
+SINGLE void vectors(IN_PLACE(x), OUT_PLACE(out), const long count, const long per_group) {
+    SHIFT(x);
+    SHIFT(out);
+    const long first = get_group_id(0) * per_group, last = min(count, first + per_group), whole = first + (last - first) / 16 * 16;
+    for (long i = first; i < whole; i += 16) vstore16(activate_16(vload16(0, x + i), KIND), 0, out + i);
+    if (whole < last) store_some(activate_16(load_some(x + whole, (int)(last - whole), 0.0f), KIND), (int)(last - whole), out + whole);
+}
+#endif
+
+#ifdef KERNEL_scalar
+/* The two gelus without the cancellation of 1 + erf and 1 + tanh. */
+INLINE float accurate(float x) {
+    if (KIND == ACT_GELU) return 0.5f * x * erfc(x * -0.70710678118654752f);
+    if (KIND == ACT_GELU_TANH) return x * sigmoid_1(1.59576912160573071f * (x + 0.044715f * x * x * x));
+    return activate(x, KIND);
+}
+
+__kernel void scalar(IN_PLACE(x), OUT_PLACE(out), const long count) {
+    const long i = get_global_id(0);
+    if (i >= count) return;
+    out[out_offset + i] = accurate(x[x_offset + i]);
+}
+#endif
