@@ -208,6 +208,7 @@ INLINE float16 score_any(__global const float *q, __global const float *k, __glo
 INLINE int16 allowed(__global const uchar *key_mask, __global const uchar *mask, long4 key_strides, long4 strides, long batch, long q, long k, long queries, long keys, int causal) {
     int lane[16];
     if (k >= keys || !kept(key_mask, key_strides, batch, k, 0)) return (int16)(0);
+    if (!mask && (!causal || k <= q)) return (int16)(-1);
     for (int i = 0; i < 16; i++) lane[i] = -((!causal || k <= q + i) && kept(mask, strides, batch, min(q + i, queries - 1), k));
     return vload16(0, lane);
 }

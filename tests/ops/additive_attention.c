@@ -9,7 +9,7 @@ Test(additive_attention, against_reference) {
         "additive_attention query[1,1,1] value[1,1,1]" ALL, "additive_attention query[2,5,8] value[2,7,8]" ALL, "additive_attention query[2,5,8] value[2,7,3] key[2,7,8] scale[8] bias[8]" ALL,
         "additive_attention query[1,17,5] value[1,33,5] scale[5]" ALL, "additive_attention query[1,16,59] value[1,31,111] key[1,31,59] scale[59] bias[59]" ALL,
         "additive_attention query[2,15,111] value[2,65,16] key[2,65,111] scale[111]" ALL, "additive_attention query[1,33,256] value[1,129,256]" ALL,
-        "additive_attention query[1,8,256] value[1,9,256] scale[256]" ALL, "additive_attention query[1,3,1000] value[1,50,1000] scale[1000]" ALL, "additive_attention query[1,19,1000] value[1,23,1000]" ALL,
+        "additive_attention query[1,4,256] value[1,9,256] scale[256]" ALL, "additive_attention query[1,3,1000] value[1,50,1000] scale[1000]" ALL, "additive_attention query[1,19,1000] value[1,23,1000]" ALL,
         "additive_attention query[3,1,32] value[3,239,70] key[3,239,32] scale[32]" ALL, "additive_attention query[1,2,1] value[1,1025,1]" ALL, "additive_attention query[1,20,1] value[1,1025,17] key[1,1025,1] scale[1]" ALL,
         "additive_attention query[2,40,16] value[2,70,16] scale[16] inner_scale=0.375" ALL, "additive_attention query[2,40,16] value[2,70,16] scale[16] bias[16] inner_scale=-1.5" ALL, "additive_attention query[1,20,16] value[1,9,16] inner_scale=0" ALL,
         "additive_attention query[1,20,15] value[1,9,17] key[1,9,15] scale[15]*0", NULL });
@@ -41,7 +41,7 @@ Test(additive_attention, nan_behind_masks) {
 
 Test(additive_attention, any_magnitude) {
     test_cases((const char *const[]){
-        "additive_attention query[2,20,16]*200 value[2,70,16]*200 scale[16]" ALL, "additive_attention query[2,5,16]*200 value[2,17,16]*200 scale[16]" ALL, "additive_attention query[1,33,128]*200 value[1,40,16] key[1,40,128] scale[128]" ALL,
+        "additive_attention query[2,20,16]*200 value[2,70,16]*200 scale[16]" ALL, "additive_attention query[2,4,16]*200 value[2,17,16]*200 scale[16]" ALL, "additive_attention query[1,33,128]*200 value[1,40,16] key[1,40,128] scale[128]" ALL,
         "additive_attention query[1,33,128] value[1,40,16] key[1,40,128]*200 scale[128]" ALL, "additive_attention query[1,33,59]*15 value[1,70,16] key[1,70,59]*15 scale[59] bias[59]*5" ALL, "additive_attention query[1,33,59]*1e6 value[1,70,16] key[1,70,59]*1e6" ALL,
         "additive_attention query[1,20,5]:200,-200,43,-43,0.5 value[1,30,5]:-200,200.25,-43.5,43,0.25 scale[5]" ALL, "additive_attention query[1,20,3]:43.5,-20,1 value[1,30,3]:-43,20.25,-42.875,1,2,3 scale[3]*3" ALL,
         "additive_attention query[1,20,5]:inf,-inf,3e38,-3e38,0.5 value[1,30,7] key[1,30,5]:1,2,3e38,-3e38,0.25 scale[5]" ALL, "additive_attention query[1,2,5]:inf,-inf,3e38,-3e38,0.5 value[1,30,7] key[1,30,5]:1,2,3e38,-3e38,0.25 scale[5]" ALL,
