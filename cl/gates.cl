@@ -1,0 +1,408 @@
+#include "common.cl"
+
+/* Squeeze-and-excitation and CBAM for CPUs: every kernel is a work-group of one with float16 vectors.
+ * -DCHANNEL: there is a channel gate; -DSPATIAL: a spatial one; -DSTREAM: `out` is large enough to bypass the cache.
+ * Images are x[C][plane], plane = H * W. Gates and pools lie in global memory, which on a CPU is as near as any.
+ *
+ * The pair of maps that the convolution reads is padded: [2][slice], slice = rows * pitch, with k / 2 zeros before each
+ * row and column and enough after them for whole vectors and blocks of ROWS rows. */
+
+#ifndef STRIP
+#define STRIP 448 /* pixels whose maximum and sum over the channels stay in L1 */
+#endif
+#ifndef POOL_BLOCK
+#define POOL_BLOCK 16384 /* elements of one serial sum; a multiple of 64 */
+#endif
+#define ROWS 4 /* of the spatial gate, convolved together */
+
+#ifdef __has_builtin
+#if defined(STREAM) && __has_builtin(__builtin_nontemporal_store)
+#define STREAM_STORE(v, p) __builtin_nontemporal_store((v), (__global float16 *)(p))
+#endif
+#endif
+
+/* ---- Pools ---- */
+
+/* Sum and maximum of at most POOL_BLOCK elements; the maximum may miss a NaN. */
+INLINE float pool_block(__global const float *x, int n, float *largest) {
+    float16 s[4], m[4];
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+        s[j] = (float16)(0.0f);
+        m[j] = (float16)(-INFINITY);
+    }
+    int i = 0;
+    for (; i + 64 <= n; i += 64) {
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+            const float16 v = vload16(j, x + i);
+            s[j] += v;
+            m[j] = VMAX(m[j], v);
+        }
+    }
+    for (; i + 16 <= n; i += 16) {
+        const float16 v = vload16(0, x + i);
+        s[0] += v;
+        m[0] = VMAX(m[0], v);
+    }
+    float sum = sum16((s[0] + s[1]) + (s[2] + s[3]));
+    float top = max16(VMAX(VMAX(m[0], m[1]), VMAX(m[2], m[3])));
+    for (; i < n; i++) {
+        sum += x[i];
+        top = VMAX(top, x[i]);
+    }
+    *largest = top;
+    return sum;
+}
+
+INLINE float max_or_nan(__global const float *x, long n) {
+    float top = -INFINITY;
+    for (long i = 0; i < n; i++) top = x[i] > top || isnan(x[i]) ? x[i] : top;
+    return top;
+}
+
+/* Mean and maximum of a plane. A NaN anywhere makes the sum NaN, so only then it is looked for. */
+INLINE void pool_plane(__global const float *x, long n, __global float *mean, __global float *largest) {
+    float sum = 0, top = -INFINITY;
+    for (long at = 0; at < n; at += POOL_BLOCK) {
+        float block_top;
+        sum += pool_block(x + at, (int)min((long)POOL_BLOCK, n - at), &block_top);
+        top = VMAX(top, block_top);
+    }
+    *mean = sum / (float)n;
+    *largest = isnan(sum) ? max_or_nan(x, n) : top;
+}
+
+/* ---- The channel gate's two layers ---- */
+
+INLINE float dot_rows(__global const float *a, __global const float *b, long n) {
+    float16 s = (float16)(0.0f), t = s;
+    long i = 0;
+    for (; i + 32 <= n; i += 32) {
+        s = fma(vload16(0, a + i), vload16(0, b + i), s);
+        t = fma(vload16(1, a + i), vload16(1, b + i), t);
+    }
+    for (; i + 16 <= n; i += 16) s = fma(vload16(0, a + i), vload16(0, b + i), s);
+    float sum = n >= 16 ? sum16(s + t) : 0;
+    for (; i < n; i++) sum += a[i] * b[i];
+    return sum;
+}
+
+#define POOL_AVERAGE 1
+#define POOL_MAXIMUM 2
+
+/* The hidden values of the pools summed: the second layer is linear. pools: [2][channels]. */
+INLINE float hidden_value(__global const float *pools, long channels, int kinds, __global const float *row, float bias, int activation) {
+    float sum = 0;
+    if (kinds & POOL_AVERAGE) sum += activate(dot_rows(row, pools, channels) + bias, activation);
+    if (kinds & POOL_MAXIMUM) sum += activate(dot_rows(row, pools + channels, channels) + bias, activation);
+    return sum;
+}
+
+/* The second layer's bias counts once for each pool. */
+INLINE float channel_gate_value(__global const float *hidden, long hidden_count, int kinds, __global const float *row, float bias, int gate) {
+    const float times = kinds == (POOL_AVERAGE | POOL_MAXIMUM) ? 2.0f : 1.0f;
+    return activate(dot_rows(row, hidden, hidden_count) + times * bias, gate);
+}
+
+/* ---- Maximum and mean over the channels ---- */
+
+#ifdef CHANNEL
+#define REFINED(v, c) ((v) * gate[c])
+#else
+#define REFINED(v, c) (v)
+#endif
+
+/* Sixteen pixels, through all channels; a NaN wins. */
+INLINE void reduce_vector(__global const float *x, __global const float *gate, long channels, long plane, float *largest, float *sums) {
+    float16 m = (float16)(-INFINITY), s = (float16)(0.0f);
+    for (long c = 0; c < channels; c++) {
+        const float16 v = REFINED(vload16(0, x + c * plane), c);
+        m = select(m, v, v > m || isnan(v));
+        s += v;
+    }
+    vstore16(m, 0, largest);
+    vstore16(s, 0, sums);
+}
+
+INLINE void reduce_pixel(__global const float *x, __global const float *gate, long channels, long plane, float *largest, float *sums) {
+    float m = -INFINITY, s = 0;
+    for (long c = 0; c < channels; c++) {
+        const float v = REFINED(x[c * plane], c);
+        m = v > m || isnan(v) ? v : m;
+        s += v;
+    }
+    *largest = m;
+    *sums = s;
+}
+
+/* The whole vectors of a strip, four channels at a time; the maximum may miss a NaN. */
+INLINE void reduce_whole(__global const float *x, __global const float *gate, long channels, long plane, int vectors, float *largest, float *sums) {
+    for (int i = 0; i < vectors; i++) {
+        vstore16((float16)(-INFINITY), i, largest);
+        vstore16((float16)(0.0f), i, sums);
+    }
+    long c = 0;
+    for (; c + 4 <= channels; c += 4) {
+        __global const float *p = x + c * plane, *q = p + plane, *r = q + plane, *t = r + plane;
+        for (int i = 0; i < vectors; i++) {
+            const float16 v0 = REFINED(vload16(i, p), c), v1 = REFINED(vload16(i, q), c + 1);
+            const float16 v2 = REFINED(vload16(i, r), c + 2), v3 = REFINED(vload16(i, t), c + 3);
+            const float16 m01 = VMAX(v0, v1), m23 = VMAX(v2, v3), m = VMAX(m01, m23);
+            vstore16(VMAX(vload16(i, largest), m), i, largest);
+            vstore16(vload16(i, sums) + ((v0 + v1) + (v2 + v3)), i, sums);
+        }
+    }
+    for (; c < channels; c++) {
+        for (int i = 0; i < vectors; i++) {
+            const float16 v = REFINED(vload16(i, x + c * plane), c);
+            vstore16(VMAX(vload16(i, largest), v), i, largest);
+            vstore16(vload16(i, sums) + v, i, sums);
+        }
+    }
+}
+
+/* A strip of n <= STRIP pixels. The last vector may overlap the one before. */
+INLINE void reduce_strip(__global const float *x, __global const float *gate, long channels, long plane, int n, float *largest, float *sums) {
+    float ignored[16];
+    const int vectors = n / 16;
+    reduce_whole(x, gate, channels, plane, vectors, largest, sums);
+    for (int i = 0; i < vectors; i++)
+        if (any(isnan(vload16(i, sums)))) reduce_vector(x + i * 16, gate, channels, plane, largest + i * 16, ignored);
+    if (n >= 16 && n % 16) reduce_vector(x + n - 16, gate, channels, plane, largest + n - 16, sums + n - 16);
+    for (int i = 0; n < 16 && i < n; i++) reduce_pixel(x + i, gate, channels, plane, largest + i, sums + i);
+}
+
+/* Puts n values that begin at pixel `first` into a padded map, divided by `divisor`. */
+INLINE void place(const float *from, int n, long first, long width, long pitch, float divisor, __global float *map) {
+    for (int done = 0; done < n;) {
+        const long pixel = first + done, column = pixel % width;
+        const int run = (int)min((long)(n - done), width - column);
+        __global float *to = map + pixel / width * pitch + column;
+        int i = 0;
+        for (; i + 16 <= run; i += 16) vstore16(vload16(0, from + done + i) / divisor, 0, to + i);
+        for (; i < run; i++) to[i] = from[done + i] / divisor;
+        done += run;
+    }
+}
+
+/* The maps of pixels first..last-1; map_max and map_mean point to pixel 0. */
+INLINE void reduce_pixels(__global const float *x, __global const float *gate, long channels, long plane, long width, long pitch, long first, long last, __global float *map_max, __global float *map_mean) {
+    float largest[STRIP], sums[STRIP];
+    const long strips = (last - first + STRIP - 1) / STRIP;
+    const long each = strips ? ((last - first + strips - 1) / strips + 15) / 16 * 16 : 16;
+    for (long at = first; at < last; at += each) {
+        const int n = (int)min(each, last - at);
+        reduce_strip(x + at, gate, channels, plane, n, largest, sums);
+        place(largest, n, at, width, pitch, 1.0f, map_max);
+        place(sums, n, at, width, pitch, (float)channels, map_mean);
+    }
+}
+
+/* ---- The spatial gate ---- */
+
+typedef struct normalization {
+    float scale, mean, beta;
+} normalization;
+
+#define IN_NORM IN(gamma), IN(beta), IN(mean), IN(var), const float eps
+#define OPTIONAL(p, other) ((p) ? (p)[p##_offset] : (other))
+#define READ_NORM                                                                                                      \
+    { var ? OPTIONAL(gamma, 1.0f) / sqrt(var[var_offset] + eps) : 1.0f, OPTIONAL(mean, 0.0f), OPTIONAL(beta, 0.0f) }
+
+/* sigmoid_16 loses a NaN. */
+INLINE float16 spatial_gate_vector(float16 v, normalization norm) {
+    v = (v - norm.mean) * norm.scale + norm.beta;
+    return select(sigmoid_16(v), v, isnan(v));
+}
+
+/* ROWS rows of 16 columns; maps: at the first tap of the first of them. */
+INLINE void convolve(__global const float *maps, long pitch, long slice, __global const float *weight, int k, float16 sums[ROWS]) {
+    float16 a[ROWS], b[ROWS];
+#pragma unroll
+    for (int j = 0; j < ROWS; j++) a[j] = b[j] = (float16)(0.0f);
+    for (int y = 0; y < k; y++) {
+        for (int i = 0; i < k; i++) {
+            const float16 first = (float16)(weight[y * k + i]), second = (float16)(weight[(k + y) * k + i]);
+            __global const float *p = maps + y * pitch + i;
+#pragma unroll
+            for (int j = 0; j < ROWS; j++) {
+                a[j] = fma(first, vload16(0, p + j * pitch), a[j]);
+                b[j] = fma(second, vload16(0, p + j * pitch + slice), b[j]);
+            }
+        }
+    }
+#pragma unroll
+    for (int j = 0; j < ROWS; j++) sums[j] = a[j] + b[j];
+}
+
+/* Rows first..last-1 of one image's gate. */
+INLINE void spatial_gate_rows(__global const float *maps, long pitch, long slice, __global const float *weight, int k, normalization norm, long width, long first, long last, __global float *gate) {
+    float16 sums[ROWS];
+    for (long row = first; row < last; row += ROWS) {
+        for (long column = 0; column < width; column += 16) {
+            convolve(maps + row * pitch + column, pitch, slice, weight, k, sums);
+            const int n = (int)min(16L, width - column);
+            for (int j = 0; j < ROWS && row + j < last; j++) {
+                const float16 v = spatial_gate_vector(sums[j], norm);
+                __global float *to = gate + (row + j) * width + column;
+                if (n == 16) vstore16(v, 0, to);
+                else store_some(v, n, to);
+            }
+        }
+    }
+}
+
+/* ---- Applying the gates ---- */
+
+#ifdef SPATIAL
+#define GATED(v, at) ((v) * spatial[at])
+#define GATED_16(v, at) ((v) * vload16(0, spatial + (at)))
+#else
+#define GATED(v, at) (v)
+#define GATED_16(v, at) (v)
+#endif
+
+INLINE void apply_plane(__global const float *x, __global float *out, float channel, __global const float *spatial, long n) {
+    long i = 0;
+#ifdef STREAM_STORE
+    /* Such a store faults on an address that is not a multiple of 64 bytes. */
+    const long lead = min(n, (long)(-(ulong)(uintptr_t)out % 64 / sizeof(float)));
+    for (; i < lead; i++) out[i] = GATED(x[i] * channel, i);
+    for (; i + 64 <= n; i += 64) {
+#pragma unroll
+        for (int j = 0; j < 64; j += 16) STREAM_STORE(GATED_16(vload16(0, x + i + j) * channel, i + j), out + i + j);
+    }
+    for (; i + 16 <= n; i += 16) STREAM_STORE(GATED_16(vload16(0, x + i) * channel, i), out + i);
+#else
+    for (; i + 64 <= n; i += 64) {
+#pragma unroll
+        for (int j = 0; j < 64; j += 16) vstore16(GATED_16(vload16(0, x + i + j) * channel, i + j), 0, out + i + j);
+    }
+    for (; i + 16 <= n; i += 16) vstore16(GATED_16(vload16(0, x + i) * channel, i), 0, out + i);
+#endif
+    for (; i < n; i++) out[i] = GATED(x[i] * channel, i);
+}
+
+#ifdef CHANNEL
+#define CHANNEL_GATE(c) channel_gate[c]
+#else
+#define CHANNEL_GATE(c) 1.0f
+#endif
+
+/* ---- One step a launch, for few or large images ---- */
+
+/* Groups take `per_group` planes of x[total][plane], total = B * C; pools: [B][2][C]. */
+#ifdef KERNEL_pool
+SINGLE void pool(IN(x), OUT(pools), const long total, const long channels, const long plane, const long per_group) {
+    SHIFT(x);
+    SHIFT(pools);
+    const long first = get_group_id(0) * per_group, last = min(total, first + per_group);
+    for (long i = first; i < last; i++) {
+        __global float *mean = pools + i / channels * 2 * channels + i % channels;
+        pool_plane(x + i * plane, plane, mean, mean + channels);
+    }
+}
+#endif
+
+/* Groups (which hidden values, image). */
+#ifdef KERNEL_hidden
+SINGLE void hidden(IN(pools), IN(w1), IN(b1), OUT(values), const long channels, const long count, const int kinds, const int activation, const long per_group) {
+    SHIFT(pools);
+    SHIFT(w1);
+    SHIFT(values);
+    const long image = get_group_id(1), first = get_group_id(0) * per_group, last = min(count, first + per_group);
+    for (long r = first; r < last; r++) values[image * count + r] = hidden_value(pools + image * 2 * channels, channels, kinds, w1 + r * channels, b1 ? b1[b1_offset + r] : 0.0f, activation);
+}
+#endif
+
+/* Groups (which channels, image). */
+#ifdef KERNEL_gate
+SINGLE void gate(IN(hidden), IN(w2), IN(b2), OUT(channel_gate), const long channels, const long hidden_count, const int kinds, const int gate_kind, const long per_group) {
+    SHIFT(hidden);
+    SHIFT(w2);
+    SHIFT(channel_gate);
+    const long image = get_group_id(1), first = get_group_id(0) * per_group, last = min(channels, first + per_group);
+    for (long c = first; c < last; c++) channel_gate[image * channels + c] = channel_gate_value(hidden + image * hidden_count, hidden_count, kinds, w2 + c * hidden_count, b2 ? b2[b2_offset + c] : 0.0f, gate_kind);
+}
+#endif
+
+/* Groups (which pixels, image); the maps were filled with zeros. */
+#ifdef KERNEL_reduce
+SINGLE void reduce(IN(x), IN(channel_gate), OUT(maps), const long channels, const long plane, const long width, const long pitch, const long slice, const long pad, const int mean_first, const long per_group) {
+    SHIFT(x);
+#ifdef CHANNEL
+    SHIFT(channel_gate);
+#endif
+    SHIFT(maps);
+    const long image = get_group_id(1), first = get_group_id(0) * per_group, last = min(plane, first + per_group);
+    __global float *map = maps + image * 2 * slice + pad * pitch + pad;
+    reduce_pixels(x + image * channels * plane, channel_gate + image * channels, channels, plane, width, pitch, first, last, map + (mean_first ? slice : 0), map + (mean_first ? 0 : slice));
+}
+#endif
+
+/* Groups (which rows, image). */
+#ifdef KERNEL_spatial
+SINGLE void spatial(IN(maps), IN(weight), IN_NORM, OUT(spatial_gate), const long height, const long width, const long pitch, const long slice, const int k, const long per_group) {
+    SHIFT(maps);
+    SHIFT(weight);
+    SHIFT(spatial_gate);
+    const normalization norm = READ_NORM;
+    const long image = get_group_id(1), first = get_group_id(0) * per_group, last = min(height, first + per_group);
+    spatial_gate_rows(maps + image * 2 * slice, pitch, slice, weight, k, norm, width, first, last, spatial_gate + image * height * width);
+}
+#endif
+
+/* Groups take `per_group` planes of x[total][plane]. */
+#ifdef KERNEL_apply
+SINGLE void apply(IN(x), IN(channel_gate), IN(spatial_gate), OUT(out), const long total, const long channels, const long plane, const long per_group) {
+    SHIFT(x);
+#ifdef CHANNEL
+    SHIFT(channel_gate);
+#endif
+#ifdef SPATIAL
+    SHIFT(spatial_gate);
+#endif
+    SHIFT(out);
+    const long first = get_group_id(0) * per_group, last = min(total, first + per_group);
+    for (long i = first; i < last; i++) apply_plane(x + i * plane, out + i * plane, CHANNEL_GATE(i), spatial_gate + i / channels * plane, plane);
+}
+#endif
+
+/* ---- All steps on one image, which stays in the cache: a group per image ---- */
+
+#ifdef KERNEL_image
+#define UNTIL_CHANNEL_GATE 1
+#define UNTIL_SPATIAL_GATE 2
+
+SINGLE void image(IN(x), IN(w1), IN(b1), IN(w2), IN(b2), IN(weight), IN_NORM, OUT(out), OUT(channel_gate), OUT(spatial_gate), OUT(pools), OUT(hidden), OUT(maps), const long channels, const long height, const long width,
+                  const long hidden_count, const int k, const long pitch, const long slice, const int mean_first, const int kinds, const int activation, const int gate_kind, const int until) {
+    const long n = get_group_id(0), plane = height * width;
+    x += x_offset + n * channels * plane;
+#ifdef CHANNEL
+    SHIFT(w1);
+    SHIFT(w2);
+    channel_gate += channel_gate_offset + n * channels;
+    pools += pools_offset + n * 2 * channels;
+    hidden += hidden_offset + n * hidden_count;
+    for (long c = 0; c < channels; c++) pool_plane(x + c * plane, plane, pools + c, pools + channels + c);
+    for (long r = 0; r < hidden_count; r++) hidden[r] = hidden_value(pools, channels, kinds, w1 + r * channels, b1 ? b1[b1_offset + r] : 0.0f, activation);
+    for (long c = 0; c < channels; c++) channel_gate[c] = channel_gate_value(hidden, hidden_count, kinds, w2 + c * hidden_count, b2 ? b2[b2_offset + c] : 0.0f, gate_kind);
+#endif
+    if (until == UNTIL_CHANNEL_GATE) return;
+#ifdef SPATIAL
+    SHIFT(weight);
+    spatial_gate += spatial_gate_offset + n * plane;
+    maps += maps_offset + n * 2 * slice;
+    const normalization norm = READ_NORM;
+    for (long i = 0; i < 2 * slice; i += 16) vstore16((float16)(0.0f), 0, maps + i);
+    __global float *map = maps + k / 2 * pitch + k / 2;
+    reduce_pixels(x, channel_gate, channels, plane, width, pitch, 0, plane, map + (mean_first ? slice : 0), map + (mean_first ? 0 : slice));
+    spatial_gate_rows(maps, pitch, slice, weight, k, norm, width, 0, height, spatial_gate);
+#endif
+    if (until == UNTIL_SPATIAL_GATE) return;
+    out += out_offset + n * channels * plane;
+    /* The last channels were read last. */
+    for (long c = channels - 1; c >= 0; c--) apply_plane(x + c * plane, out + c * plane, CHANNEL_GATE(c), spatial_gate, plane);
+}
+#endif

@@ -1,0 +1,84 @@
+#include <criterion/criterion.h>
+
+#include "../support/cases.h"
+
+#define CAM "channel_attention x[2,5,3,7] w1[3,5] b1[3] w2[5,3] b2[5] "
+#define SAM "spatial_attention x[2,5,9,7] weight[1,2,7,7]*0.3 "
+#define CBAM "cbam x[2,5,9,7] w1[3,5] b1[3] w2[5,3] b2[5] "
+#define NORM "gamma[1]:1.5 beta[1]:0.25 mean[1]:-0.5 var[1]:0.7 "
+#define BOTH "-> out gate"
+#define ALL "-> out channel_gate spatial_gate"
+#define NAN_FIRST ":nan,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31,32,33,34,35,36,37,38,39"
+
+Test(channel_attention, against_reference) {
+    test_cases((const char *const[]){
+        CAM BOTH, CAM "-> gate", CAM "pools=avg " BOTH, CAM "pools=max " BOTH, CAM "pools=max+avg " BOTH,
+        "channel_attention x[2,5,3,7] w1[3,5] w2[5,3] " BOTH, "channel_attention x[2,5,3,7] w1[3,5] b1[3] w2[5,3] " BOTH, "channel_attention x[2,5,3,7] w1[3,5] w2[5,3] b2[5] " BOTH,
+        "channel_attention x[1,1,1,1] w1[1,1] b1[1] w2[1,1] b2[1] " BOTH, "channel_attention x[3,17,1,1] w1[2,17] w2[17,2] " BOTH, "channel_attention x[1,16,15,1] w1[17,16] w2[16,17] " BOTH, "channel_attention x[2,33,1,17] w1[16,33] w2[33,16] " BOTH,
+        "channel_attention x[1,2,131,127] w1[2,2] w2[2,2] " BOTH, "channel_attention x[2,5,3,7]*10000 w1[3,5] w2[5,3] " BOTH, "channel_attention x[0,5,3,7] w1[3,5] w2[5,3] " BOTH, "channel_attention x[2,5,3,0] w1[3,5] w2[5,3] " BOTH,
+        "channel_attention x[2,2,5,5]" NAN_FIRST " w1[1,2] w2[2,1] pools=max " BOTH, "channel_attention x[1,1,5,8]:-inf w1[1,1]:0.5 w2[1,1]:0.5 pools=max " BOTH, "channel_attention x[1,1,5,8]:inf,-inf w1[1,1]:0.5 w2[1,1]:0.5 pools=max " BOTH, NULL });
+}
+
+Test(spatial_attention, against_reference) {
+    test_cases((const char *const[]){
+        SAM BOTH, SAM "-> gate", SAM "order=mean_max " BOTH, SAM NORM BOTH, SAM NORM "eps=0.5 order=mean_max " BOTH, SAM "mean[1]:-0.5 var[1]:0.7 " BOTH, SAM "gamma[1] mean[1] var[1]:2 " BOTH, SAM "beta[1] mean[1] var[1]:2 " BOTH,
+        "spatial_attention x[2,5,9,7] weight[1,2,1,1] " BOTH, "spatial_attention x[2,5,9,7] weight[1,2,3,3] " BOTH, "spatial_attention x[2,5,9,7] weight[1,2,5,5] " BOTH, "spatial_attention x[1,3,5,6] weight[1,2,31,31]*0.1 " BOTH,
+        "spatial_attention x[1,1,1,1] weight[1,2,7,7] " BOTH, "spatial_attention x[2,1,1,15] weight[1,2,3,3] " BOTH, "spatial_attention x[1,2,16,1] weight[1,2,7,7]*0.3 " BOTH, "spatial_attention x[2,3,1,16] weight[1,2,3,3] " BOTH,
+        "spatial_attention x[1,4,17,1] weight[1,2,3,3] " BOTH, "spatial_attention x[2,7,3,17] weight[1,2,7,7]*0.3 " BOTH, "spatial_attention x[4,8,4,4] weight[1,2,7,7]*0.3 " BOTH, "spatial_attention x[2,3,29,31] weight[1,2,7,7]*0.3 " BOTH,
+        "spatial_attention x[1,6,29,31] weight[1,2,7,7]*0.3 " BOTH, "spatial_attention x[2,4,2,449] weight[1,2,3,3] " BOTH, "spatial_attention x[0,5,9,7] weight[1,2,7,7] " BOTH, "spatial_attention x[2,0,2,3] weight[1,2,3,3] " BOTH, "spatial_attention x[2,3,0,3] weight[1,2,3,3] " BOTH,
+        "spatial_attention x[2,5,9,7]*10000 weight[1,2,3,3] " BOTH, "spatial_attention x[2,2,3,40]" NAN_FIRST " weight[1,2,3,3]*0.1 " BOTH, "spatial_attention x[1,1,5,8]" NAN_FIRST " weight[1,2,3,3]*0.1 " BOTH, "spatial_attention x[1,3,2,3]" NAN_FIRST " weight[1,2,1,1]*0.1 " BOTH,
+        "spatial_attention x[1,2,1,20]:inf,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,-inf,1,2,3,4,5,6 weight[1,2,1,1]:0.1,0 " BOTH, NULL });
+}
+
+Test(cbam, against_reference) {
+    test_cases((const char *const[]){
+        CBAM "weight[1,2,7,7]*0.3 " ALL, CBAM "weight[1,2,7,7]*0.3 " NORM ALL, CBAM "weight[1,2,7,7]*0.3 order=mean_max eps=0.1 " NORM ALL, CBAM "weight[1,2,7,7]*0.3 -> channel_gate", CBAM "weight[1,2,7,7]*0.3 -> spatial_gate",
+        CBAM "weight[1,2,7,7]*0.3 pools=avg " ALL, CBAM "weight[1,2,3,3] pools=max " ALL, CBAM "spatial=false -> out channel_gate", CBAM "weight[1,2,7,7] mean[1] spatial=false -> out channel_gate",
+        "cbam x[2,5,9,7] w1[3,5] w2[5,3] weight[1,2,3,3] " ALL, "cbam x[1,1,1,1] w1[1,1] b1[1] w2[1,1] b2[1] weight[1,2,7,7] " ALL, "cbam x[1,17,1,15] w1[2,17] w2[17,2] weight[1,2,3,3] " ALL, "cbam x[2,16,16,1] w1[1,16] w2[16,1] weight[1,2,1,1] " ALL,
+        "cbam x[1,31,17,13] w1[2,31] w2[31,2] weight[1,2,7,7]*0.3 " NORM ALL, "cbam x[4,19,23,29] w1[2,19] w2[19,2] weight[1,2,7,7]*0.3 " NORM ALL, "cbam x[0,5,9,7] w1[3,5] w2[5,3] weight[1,2,3,3] " ALL, "cbam x[2,5,9,0] w1[3,5] w2[5,3] weight[1,2,3,3] " ALL,
+        "cbam x[2,7,12,450] w1[3,7] w2[7,3] weight[1,2,7,7]*0.3 " ALL, "cbam x[2,83,129,131] w1[5,83]*0.1 w2[83,5] weight[1,2,3,3] " ALL, "cbam x[2,5,9,7]*10000 w1[3,5] w2[5,3] weight[1,2,3,3] " ALL,
+        "cbam x[2,2,5,5]" NAN_FIRST " w1[1,2]*0.1 w2[2,1] weight[1,2,3,3] " ALL, NULL });
+}
+
+Test(channel_attention, outputs_independent) {
+    test_outputs_independent((const char *const[]){ CAM BOTH, "channel_attention x[1,33,9,7] w1[8,33] w2[33,8] " BOTH, NULL });
+}
+
+Test(spatial_attention, outputs_independent) {
+    test_outputs_independent((const char *const[]){ SAM BOTH, "spatial_attention x[1,33,29,31] weight[1,2,7,7] " BOTH, NULL });
+}
+
+Test(cbam, outputs_independent) {
+    test_outputs_independent((const char *const[]){ CBAM "weight[1,2,7,7] " NORM ALL, "cbam x[1,33,29,31] w1[8,33] w2[33,8] weight[1,2,7,7] " ALL, CBAM "spatial=false -> out channel_gate", NULL });
+}
+
+Test(channel_attention, refusals) {
+    test_refusals((const char *const[]){
+        CAM "pools=lp => pools: lp is not supported in this release", CAM "pools=avg+lse => pools: lse is not supported in this release", CAM "pools=avg+avg => pools", CAM "pools=median => pools",
+        "channel_attention x[2,5,3,7] w1[3,4] w2[5,3] => w1 [3,4]", "channel_attention x[2,5,3,7] w1[3,5] b1[2] w2[5,3] => b1 [2]", "channel_attention x[2,5,3,7] w1[3,5] => w2 is missing", NULL });
+}
+
+Test(spatial_attention, refusals) {
+    test_refusals((const char *const[]){
+        "spatial_attention x[2,5,9,7] => weight is missing", "spatial_attention x[2,5,9,7] weight[1,2,4,4] => weight [1,2,4,4]: expected an odd size, found 4", "spatial_attention x[2,5,9,7] weight[1,2,0,0] => odd size", "spatial_attention x[2,5,9,7] weight[1,2,3,5] => weight [1,2,3,5]",
+        "spatial_attention x[2,5,9,7] weight[1,1,3,3] => expected 2 = 2, found 1", SAM "mean[1] => mean is given without var", SAM "var[1] => var is given without mean", SAM "gamma[1] => gamma is given without mean and var", SAM "beta[1] => beta is given without mean and var",
+        SAM "mean[2] var[2] => mean [2]", SAM "eps=-1 => eps", SAM "order=max => order", "spatial_attention x[2,5,9] weight[1,2,3,3] => x [2,5,9]", NULL });
+}
+
+Test(cbam, refusals) {
+    test_refusals((const char *const[]){
+        CBAM "=> weight is missing; it may be absent only with spatial=false", CBAM "spatial=false -> spatial_gate => spatial_gate", CBAM "weight[1,2,2,2] => odd size", CBAM "weight[1,2,3,3] var[1] => var is given without mean", CBAM "weight[1,2,3,3] beta[1] => beta is given without",
+        CBAM "weight[1,2,3,3] pools=lse => lse is not supported in this release", CBAM "weight[1,2,3,3] pools=max+lp spatial=false => lp is not supported", "cbam x[2,5,9,7] w1[3,6] w2[5,3] weight[1,2,3,3] => w1 [3,6]", NULL });
+}
+
+Test(channel_attention, goldens) {
+    test_goldens("channel_attention");
+}
+
+Test(spatial_attention, goldens) {
+    test_goldens("spatial_attention");
+}
+
+Test(cbam, goldens) {
+    test_goldens("cbam");
+}
