@@ -1,0 +1,506 @@
+#include "common.cl"
+
+/* softmax(scale * Q K^T + bias) V. Query i attends the keys first <= j < last, where the diagonal j = i + shift, the window
+ * and the keys' length set the range; mask and bias take keys out of it. What is taken out is never multiplied. */
+
+#define HAS_MASK 1
+#define HAS_BIAS 2
+#define HAS_LENGTHS 4
+#define BOTTOM_RIGHT 8
+
+/* heads = H, Hkv, Tq, Tk; widths = D, Dv, window to the left, to the right. Strides of mask and bias are those of [B,H,Tq,Tk]. */
+#define PROBLEM                                                                                                        \
+    IN(query), IN(key), IN_BOOL(mask), IN(bias), IN_INT(key_lengths), const long4 query_strides, const long4 key_strides, const long4 mask_strides,  \
+        const long4 bias_strides, const long4 heads, const long4 widths, const int flags, const float scale
+#define SHIFT_PROBLEM                                                                                                  \
+    SHIFT(query);                                                                                                      \
+    SHIFT(key);                                                                                                        \
+    SHIFT(mask);                                                                                                       \
+    SHIFT(bias);                                                                                                       \
+    SHIFT(key_lengths)
+
+INLINE long length_of(__global const int *key_lengths, long batch, long keys, int flags) {
+    return flags & HAS_LENGTHS ? clamp((long)key_lengths[batch], 0L, keys) : keys;
+}
+
+INLINE long shift_of(long length, long queries, int flags) {
+    return flags & BOTTOM_RIGHT ? length - queries : 0;
+}
+
+/* Where query row (b, h, i), its head's keys and its mask and bias begin. */
+#define QUERY_AT(b, h, i) (query + (b)*query_strides.x + (h)*query_strides.y + (i)*query_strides.z)
+#define KEY_AT(b, h) (key + (b)*key_strides.x + (h) / (heads.x / heads.y) * key_strides.y)
+#define MASK_AT(b, h, i) (mask + (flags & HAS_MASK ? (b)*mask_strides.x + (h)*mask_strides.y + (i)*mask_strides.z : 0))
+#define BIAS_AT(b, h, i) (bias + (flags & HAS_BIAS ? (b)*bias_strides.x + (h)*bias_strides.y + (i)*bias_strides.z : 0))
+
+/* ---- scalar ---- */
+
+#if defined(KERNEL_scalar) || defined(KERNEL_scalar_weights)
+/* The score of one pair; -inf where mask or bias takes it out. */
+INLINE float pair_score(__global const float *q, long q_step, __global const float *k, long k_step, long depth, __global const uchar *mask, __global const float *bias, int flags, float scale) {
+    float sum = 0;
+    if ((flags & HAS_MASK) && !*mask) return -INFINITY;
+    const float b = flags & HAS_BIAS ? *bias : 0.0f;
+    if (b == -INFINITY) return b;
+    for (long d = 0; d < depth; d++) sum += q[d * q_step] * k[d * k_step];
+    return sum * scale + b;
+}
+#define SCORE(b, h, i, j) pair_score(QUERY_AT(b, h, i), query_strides.w, KEY_AT(b, h) + (j)*key_strides.z, key_strides.w, widths.x, MASK_AT(b, h, i) + (j)*mask_strides.w, BIAS_AT(b, h, i) + (j)*bias_strides.w, flags, scale)
+#endif
+
+#ifdef KERNEL_scalar
+#define CHUNK 32
+/* One work-item per row and CHUNK of the value's width; the softmax is online. */
+__kernel void scalar(PROBLEM, IN(value), const long4 value_strides, OUT(out), const long4 out_strides, OUT(lse), const long count) {
+    const long n = get_global_id(0);
+    if (n >= count) return;
+    SHIFT_PROBLEM;
+    SHIFT(value);
+    SHIFT(out);
+    SHIFT(lse);
+    const long chunks = widths.y > CHUNK ? (widths.y + CHUNK - 1) / CHUNK : 1, row = n / chunks, start = n % chunks * CHUNK;
+    const long i = row % heads.z, h = row / heads.z % heads.x, b = row / heads.z / heads.x;
+    const long length = length_of(key_lengths, b, heads.w, flags), diagonal = i + shift_of(length, heads.z, flags);
+    const long first = max(0L, diagonal - widths.z), last = min(length, diagonal + widths.w + 1);
+    const int width = (int)min((long)CHUNK, widths.y - start);
+    float sums[CHUNK], m = -INFINITY, l = 0;
+    for (int d = 0; d < CHUNK; d++) sums[d] = 0;
+    value += b * value_strides.x + h / (heads.x / heads.y) * value_strides.y + start * value_strides.w;
+    for (long j = first; j < last; j++) {
+        const float s = SCORE(b, h, i, j);
+        if (s == -INFINITY) continue;
+        if (s > m) {
+            const float old = exp(m - s);
+            for (int d = 0; d < width; d++) sums[d] *= old;
+            l *= old;
+            m = s;
+        }
+        const float p = exp(s - m);
+        l += p;
+        for (int d = 0; d < width; d++) sums[d] += p * value[j * value_strides.z + d * value_strides.w];
+    }
+    out += b * out_strides.x + h * out_strides.y + i * out_strides.z + start * out_strides.w;
+    for (int d = 0; d < width; d++) out[d * out_strides.w] = l == 0 ? 0.0f : sums[d] / l;
+    if (start == 0) lse[row] = l == 0 ? -INFINITY : m + log(l);
+}
+#endif
+
+#ifdef KERNEL_scalar_weights
+__kernel void scalar_weights(PROBLEM, IN(lse), OUT(weights), const long count) {
+    const long n = get_global_id(0);
+    if (n >= count) return;
+    SHIFT_PROBLEM;
+    SHIFT(lse);
+    SHIFT(weights);
+    const long j = n % heads.w, row = n / heads.w;
+    const long i = row % heads.z, h = row / heads.z % heads.x, b = row / heads.z / heads.x;
+    const long length = length_of(key_lengths, b, heads.w, flags), diagonal = i + shift_of(length, heads.z, flags);
+    const bool inside = j >= diagonal - widths.z && j < min(length, diagonal + widths.w + 1);
+    const float s = inside ? SCORE(b, h, i, j) : -INFINITY;
+    weights[n] = s == -INFINITY ? 0.0f : exp(s - lse[row]);
+}
+#endif
+
+/* ---- cpu: one group per head and block of 16 * NVQ queries ----
+ *
+ * Vectors run along the queries: the block's queries are transposed once (Qt[d][query], scale * log2(e) folded in), a tile of
+ * BK keys gives S[key][query] by broadcasting each key's elements, so the softmax is elementwise. Its weights are then
+ * broadcast to O[query][d], vectors along d. Scores are in units of log2. The head sizes D, DV are compiled in. */
+
+#if defined(KERNEL_cpu) || defined(KERNEL_cpu_weights)
+
+#define BQ (16 * NVQ)
+#define DEPTH ((D + 15) / 16 * 16)
+#define WIDTH ((DV + 15) / 16) /* in vectors */
+
+/* 2^x for x <= 0 up to rounding, within 2 ulp; exactly 0 below -126 (so for -inf) and NaN for NaN. */
+INLINE float16 exp2_weight(float16 x) {
+    const float16 magic = (float16)(12582912.0f + 127.0f); /* rounds to integer and adds the exponent's bias */
+    const float16 r = x + magic, f = x - (r - magic);
+    float16 p = (float16)(1.326472667e-3f);
+    p = fma(p, f, (float16)(9.671512677e-3f));
+    p = fma(p, f, (float16)(5.550733745e-2f));
+    p = fma(p, f, (float16)(2.402224208e-1f));
+    p = fma(p, f, (float16)(6.931469776e-1f));
+    p = fma(p, f, (float16)(1.0f));
+    return select(p * as_float16(as_int16(r) << 23), (float16)(0.0f), x < (float16)(-126.0f));
+}
+
+INLINE float16 join_low(float16 a, float16 b) {
+    float16 r;
+    r.even = a.lo;
+    r.odd = b.lo;
+    return r;
+}
+
+INLINE float16 join_high(float16 a, float16 b) {
+    float16 r;
+    r.even = a.hi;
+    r.odd = b.hi;
+    return r;
+}
+
+INLINE void transpose16(float16 *a) {
+    float16 b[16];
+#pragma unroll
+    for (int step = 0; step < 2; step++) {
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            b[2 * i] = join_low(a[i], a[i + 8]);
+            b[2 * i + 1] = join_high(a[i], a[i + 8]);
+        }
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            a[2 * i] = join_low(b[i], b[i + 8]);
+            a[2 * i + 1] = join_high(b[i], b[i + 8]);
+        }
+    }
+}
+
+/* Which keys a block of queries attends. */
+typedef struct span {
+    int query, length, shift, left, right, begin, end; /* the block's first query; the keys that any of its queries attends */
+} span;
+
+INLINE span span_of(int query, long4 heads, long4 widths, long length, int flags) {
+    span s;
+    s.query = query;
+    s.length = (int)length;
+    s.shift = (int)shift_of(length, heads.z, flags);
+    s.left = (int)widths.z;
+    s.right = (int)widths.w;
+    s.begin = max(0, query + s.shift - s.left);
+    s.end = min(s.length, min(query + BQ, (int)heads.z) + s.shift + s.right);
+    return s;
+}
+
+/* True when some query of the block may not attend some of the keys from..to-1. */
+INLINE bool crosses_edge(span s, int from, int to) {
+    return to > min(s.length, s.query + s.shift + s.right + 1) || from < s.query + BQ - 1 + s.shift - s.left;
+}
+
+INLINE void load_queries(__local float16 *Qt, __global const float *query, long stride, int rows, float factor) {
+    for (int j = 0; j < NVQ; j++) {
+        for (int d = 0; d < D; d += 16) {
+            float16 a[16];
+#pragma unroll
+            for (int i = 0; i < 16; i++) {
+                __global const float *from = query + min(16 * j + i, rows - 1) * stride + d;
+                a[i] = (d + 16 <= D ? vload16(0, from) : load_some(from, D - d, 0.0f)) * factor;
+            }
+            transpose16(a);
+#pragma unroll
+            for (int i = 0; i < 16; i++) Qt[(d + i) * NVQ + j] = a[i];
+        }
+    }
+}
+
+#ifdef EXTRA
+/* What mask and bias add to one query's scores of 16 keys, n of them real. */
+INLINE float16 extra_row(__global const uchar *mask, __global const float *bias, long mask_step, long bias_step, int n, int flags) {
+    float t[16];
+    float16 a = (float16)(0.0f);
+    if (flags & HAS_BIAS) {
+        for (int i = 0; i < 16; i++) t[i] = bias[min(i, n - 1) * bias_step] * LOG2E;
+        a = n == 16 && bias_step == 1 ? vload16(0, bias) * LOG2E : vload16(0, t);
+    }
+    if (flags & HAS_MASK) {
+        for (int i = 0; i < 16; i++) t[i] = mask[min(i, n - 1) * mask_step] ? 1.0f : 0.0f;
+        a = select(a, (float16)(-INFINITY), vload16(0, t) == (float16)(0.0f));
+    }
+    return a;
+}
+
+/* Fills S with what mask and bias add to each score; false when they take out the whole tile. */
+INLINE bool fill_extra(__local float16 *S, __global const uchar *mask, __global const float *bias, long4 mask_strides, long4 bias_strides, int k0, int nk, int rows, int flags) {
+    const bool same_for_all = mask_strides.z == 0 && bias_strides.z == 0;
+    int16 alive = (int16)(0);
+    for (int kk = 0; kk < nk; kk += 16) {
+        for (int j = 0; j < NVQ; j++) {
+            float16 a[16];
+            for (int i = 0; i < 16; i++) {
+                const long q = min(16 * j + i, rows - 1), k = k0 + kk;
+                a[i] = i && same_for_all ? a[0] : extra_row(mask + q * mask_strides.z + k * mask_strides.w, bias + q * bias_strides.z + k * bias_strides.w, mask_strides.w, bias_strides.w, min(16, nk - kk), flags);
+            }
+            transpose16(a);
+            for (int i = 0; i < 16; i++) {
+                S[(kk + i) * NVQ + j] = a[i];
+                alive |= a[i] != (float16)(-INFINITY);
+            }
+        }
+    }
+    return any(alive);
+}
+#endif
+
+/* S = the scores of keys k0..k0+nk-1, -inf where taken out; `m` takes their maxima. Rows of keys after `limit` are not read. */
+INLINE void score_tile(__local float16 *S, __local const float16 *Qt, __global const float *key, long stride, span range, int k0, int nk, int limit, float16 *m) {
+    for (int kk = 0; kk < nk; kk += MRS) {
+        float16 acc[MRS][NVQ];
+        __global const float *rows[MRS];
+#pragma unroll
+        for (int i = 0; i < MRS; i++) {
+            rows[i] = key + min(k0 + kk + i, limit - 1) * stride;
+#pragma unroll
+            for (int j = 0; j < NVQ; j++) acc[i][j] = (float16)(0.0f);
+        }
+#pragma unroll 1
+        for (int d = 0; d < D; d++) {
+            float16 q[NVQ];
+#pragma unroll
+            for (int j = 0; j < NVQ; j++) q[j] = Qt[d * NVQ + j];
+#pragma unroll
+            for (int i = 0; i < MRS; i++) {
+                const float16 k = (float16)(rows[i][d]);
+#pragma unroll
+                for (int j = 0; j < NVQ; j++) acc[i][j] = fma(k, q[j], acc[i][j]);
+            }
+        }
+#ifdef EXTRA
+#pragma unroll
+        for (int i = 0; i < MRS; i++) {
+#pragma unroll
+            for (int j = 0; j < NVQ; j++) {
+                const float16 extra = S[(kk + i) * NVQ + j];
+                acc[i][j] = select(acc[i][j] + extra, (float16)(-INFINITY), extra == (float16)(-INFINITY));
+            }
+        }
+#endif
+        if (crosses_edge(range, k0 + kk, k0 + kk + MRS)) {
+#pragma unroll
+            for (int i = 0; i < MRS; i++) {
+#pragma unroll
+                for (int j = 0; j < NVQ; j++) {
+                    const int16 diagonal = lanes16() + (range.query + 16 * j + range.shift);
+                    const int16 k = (int16)(k0 + kk + i);
+                    acc[i][j] = select(acc[i][j], (float16)(-INFINITY), k < diagonal - range.left || k > diagonal + range.right || k >= (int16)(range.length));
+                }
+            }
+        }
+#pragma unroll
+        for (int i = 0; i < MRS; i++) {
+#pragma unroll
+            for (int j = 0; j < NVQ; j++) {
+                m[j] = VMAX(m[j], acc[i][j]);
+                S[(kk + i) * NVQ + j] = acc[i][j];
+            }
+        }
+    }
+}
+
+/* A maximum of -inf stands for "nothing yet"; what is subtracted from the scores is then 0. */
+INLINE float16 finite_shift(float16 m) {
+    return select(m, (float16)(0.0f), m == (float16)(-INFINITY));
+}
+#endif
+
+#ifdef KERNEL_cpu
+#if DV % 16
+/* Rows of the value padded with zeros to whole vectors. */
+INLINE void pack_values(__local float16 *V, __global const float *value, long stride, int nk) {
+    for (int k = 0; k < nk; k++) {
+        for (int t = 0; t < WIDTH - 1; t++) V[k * WIDTH + t] = vload16(t, value + k * stride);
+        V[k * WIDTH + WIDTH - 1] = load_some(value + k * stride + (WIDTH - 1) * 16, DV % 16, 0.0f);
+    }
+}
+#define VALUES __local const float16 *V
+#define VALUE(k, t) V[(k)*WIDTH + (t)]
+#else
+#define VALUES __global const float *V
+#define VALUE(k, t) vload16(t, V + (k)*stride)
+#endif
+
+/* The block's running maxima, sums and weighted values. */
+INLINE void rescale(__local float16 *O, __local float16 *m, __local float16 *l, __local float16 *factor, const float16 *new_m, bool empty) {
+    int moved = 0;
+#pragma unroll
+    for (int j = 0; j < NVQ; j++) moved |= any(new_m[j] > m[j]);
+    if (!moved) return;
+#pragma unroll
+    for (int j = 0; j < NVQ; j++) {
+        factor[j] = exp2_weight(m[j] - finite_shift(new_m[j]));
+        l[j] *= factor[j];
+        m[j] = new_m[j];
+    }
+    if (empty) return;
+    __local const float *factors = (__local const float *)factor;
+    for (int q = 0; q < BQ; q++) {
+        for (int t = 0; t < WIDTH; t++) O[q * WIDTH + t] *= factors[q];
+    }
+}
+
+/* Scores become weights relative to the maxima, and are summed. */
+INLINE void weigh(__local float16 *S, __local const float16 *m, __local float16 *l, int nk) {
+    float16 sum[NVQ], shift[NVQ];
+#pragma unroll
+    for (int j = 0; j < NVQ; j++) {
+        sum[j] = l[j];
+        shift[j] = finite_shift(m[j]);
+    }
+    for (int k = 0; k < nk; k++) {
+#pragma unroll
+        for (int j = 0; j < NVQ; j++) {
+            const float16 p = exp2_weight(S[k * NVQ + j] - shift[j]);
+            sum[j] += p;
+            S[k * NVQ + j] = p;
+        }
+    }
+#pragma unroll
+    for (int j = 0; j < NVQ; j++) l[j] = sum[j];
+}
+
+/* True when a value is NaN or infinite. */
+INLINE bool has_nonfinite(VALUES, long stride, int nk) {
+    float16 zero = (float16)(0.0f);
+    for (int k = 0; k < nk; k++) {
+        for (int t = 0; t < WIDTH; t++) zero = fma(VALUE(k, t), (float16)(0.0f), zero);
+    }
+    return any(isnan(zero));
+}
+
+/* O += P V, where no weight of 0 may touch a value. */
+INLINE void add_values_careful(__local float16 *O, __local const float *P, VALUES, long stride, int nk) {
+    for (int q = 0; q < BQ; q++) {
+        for (int k = 0; k < nk; k++) {
+            const float p = P[k * BQ + q];
+            if (p == 0.0f) continue;
+            for (int t = 0; t < WIDTH; t++) O[q * WIDTH + t] += p * VALUE(k, t);
+        }
+    }
+}
+
+/* O += P V, MRQ queries and NVD vectors of the width at a time. */
+INLINE void add_values(__local float16 *O, __local const float *P, VALUES, long stride, int nk) {
+    for (int t0 = 0; t0 < WIDTH; t0 += NVD) {
+        for (int q = 0; q < BQ; q += MRQ) {
+            float16 acc[MRQ][NVD];
+#pragma unroll
+            for (int i = 0; i < MRQ; i++) {
+#pragma unroll
+                for (int t = 0; t < NVD; t++) acc[i][t] = O[(q + i) * WIDTH + t0 + t];
+            }
+#pragma unroll 1
+            for (int k = 0; k < nk; k++) {
+                float16 v[NVD];
+#pragma unroll
+                for (int t = 0; t < NVD; t++) v[t] = VALUE(k, t0 + t);
+#pragma unroll
+                for (int i = 0; i < MRQ; i++) {
+                    const float16 p = (float16)(P[k * BQ + q + i]);
+#pragma unroll
+                    for (int t = 0; t < NVD; t++) acc[i][t] = fma(p, v[t], acc[i][t]);
+                }
+            }
+#pragma unroll
+            for (int i = 0; i < MRQ; i++) {
+#pragma unroll
+                for (int t = 0; t < NVD; t++) O[(q + i) * WIDTH + t0 + t] = acc[i][t];
+            }
+        }
+    }
+}
+
+INLINE void write_rows(__local const float16 *O, __local const float *m, __local const float *l, __global float *out, long stride, __global float *lse, int rows) {
+    for (int q = 0; q < rows; q++) {
+        const float inverse = l[q] == 0.0f ? 0.0f : 1.0f / l[q];
+        for (int t = 0; t < WIDTH; t++) {
+            const float16 v = O[q * WIDTH + t] * inverse;
+            if (16 * t + 16 <= DV) vstore16(v, t, out + q * stride);
+            else store_some(v, DV % 16, out + q * stride + 16 * t);
+        }
+        lse[q] = l[q] == 0.0f ? -INFINITY : (m[q] + log2(l[q])) * LN2;
+    }
+}
+
+/* The latest queries first: with causal they have the most keys. */
+SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const long4 out_strides, OUT(lse)) {
+    __local float16 Qt[DEPTH * NVQ], S[BK * NVQ], O[BQ * WIDTH], m[NVQ], l[NVQ], factor[NVQ];
+#if DV % 16
+    __local float16 V[BK * WIDTH];
+#endif
+    SHIFT_PROBLEM;
+    SHIFT(value);
+    SHIFT(out);
+    SHIFT(lse);
+    const int q0 = (int)(get_num_groups(0) - 1 - get_group_id(0)) * BQ, rows = min(BQ, (int)heads.z - q0);
+    const long h = get_group_id(1) % heads.x, b = get_group_id(1) / heads.x;
+    const span range = span_of(q0, heads, widths, length_of(key_lengths, b, heads.w, flags), flags);
+    load_queries(Qt, QUERY_AT(b, h, q0), query_strides.z, rows, scale * LOG2E);
+    for (int i = 0; i < BQ * WIDTH; i++) O[i] = (float16)(0.0f);
+    for (int j = 0; j < NVQ; j++) {
+        m[j] = (float16)(-INFINITY);
+        l[j] = (float16)(0.0f);
+    }
+    value += b * value_strides.x + h / (heads.x / heads.y) * value_strides.y;
+    bool empty = true;
+    for (int k0 = range.begin; k0 < range.end; k0 += BK) {
+        const int nk = min(BK, range.end - k0);
+        bool careful = crosses_edge(range, k0, k0 + nk);
+#ifdef EXTRA
+        if (!fill_extra(S, MASK_AT(b, h, q0), BIAS_AT(b, h, q0), mask_strides, bias_strides, k0, nk, rows, flags)) continue;
+        careful = true;
+#endif
+        float16 new_m[NVQ];
+#pragma unroll
+        for (int j = 0; j < NVQ; j++) new_m[j] = m[j];
+        score_tile(S, Qt, KEY_AT(b, h), key_strides.z, range, k0, nk, range.end, new_m);
+        rescale(O, m, l, factor, new_m, empty);
+        weigh(S, m, l, nk);
+        empty = false;
+#if DV % 16
+        pack_values(V, value + k0 * value_strides.z, value_strides.z, nk);
+#else
+        __global const float *V = value + k0 * value_strides.z;
+#endif
+        if (careful && has_nonfinite(V, value_strides.z, nk)) add_values_careful(O, (__local const float *)S, V, value_strides.z, nk);
+        else add_values(O, (__local const float *)S, V, value_strides.z, nk);
+    }
+    write_rows(O, (__local const float *)m, (__local const float *)l, out + b * out_strides.x + h * out_strides.y + q0 * out_strides.z, out_strides.z, lse + (b * heads.x + h) * heads.z + q0, rows);
+}
+#endif
+
+#ifdef KERNEL_cpu_weights
+/* Turns a tile of S into weights in the rows of 16 queries. */
+INLINE void store_weights(__local const float16 *S, float16 shift, int j, __global float *weights, long stride, int nk, int rows) {
+    for (int kk = 0; kk < nk; kk += 16) {
+        float16 a[16];
+#pragma unroll
+        for (int i = 0; i < 16; i++) a[i] = exp2_weight(S[(kk + i) * NVQ + j] - shift);
+        transpose16(a);
+        for (int i = 0; i < 16 && i < rows; i++) {
+            if (nk - kk >= 16) vstore16(a[i], 0, weights + i * stride + kk);
+            else store_some(a[i], nk - kk, weights + i * stride + kk);
+        }
+    }
+}
+
+/* A second pass over the scores, from the rows' lse. */
+SINGLE void cpu_weights(PROBLEM, IN(lse), OUT(weights)) {
+    __local float16 Qt[DEPTH * NVQ], S[BK * NVQ];
+    SHIFT_PROBLEM;
+    SHIFT(lse);
+    SHIFT(weights);
+    const int q0 = (int)get_group_id(0) * BQ, rows = min(BQ, (int)heads.z - q0);
+    const long h = get_group_id(1) % heads.x, b = get_group_id(1) / heads.x, row = (b * heads.x + h) * heads.z + q0;
+    const span range = span_of(q0, heads, widths, length_of(key_lengths, b, heads.w, flags), flags);
+    float16 shift[NVQ], unused[NVQ];
+    load_queries(Qt, QUERY_AT(b, h, q0), query_strides.z, rows, scale * LOG2E);
+    for (int j = 0; j < NVQ; j++) {
+        float t[16];
+        for (int i = 0; i < 16; i++) t[i] = lse[row + min(16 * j + i, rows - 1)] * LOG2E;
+        shift[j] = finite_shift(vload16(0, t));
+        unused[j] = (float16)(0.0f);
+    }
+    for (int k0 = 0; k0 < (int)heads.w; k0 += BK) {
+        const int nk = min(BK, (int)heads.w - k0);
+        bool any_key = k0 < range.end && k0 + nk > range.begin;
+#ifdef EXTRA
+        any_key = any_key && fill_extra(S, MASK_AT(b, h, q0), BIAS_AT(b, h, q0), mask_strides, bias_strides, k0, nk, rows, flags);
+#endif
+        if (any_key) score_tile(S, Qt, KEY_AT(b, h), key_strides.z, range, k0, nk, (int)heads.w, unused);
+        else
+            for (int i = 0; i < BK * NVQ; i++) S[i] = (float16)(-INFINITY);
+        for (int j = 0; j < NVQ && 16 * j < rows; j++) store_weights(S, shift[j], j, weights + (row + 16 * j) * heads.w + k0, heads.w, nk, rows - 16 * j);
+    }
+}
+#endif

@@ -1,0 +1,95 @@
+#include <criterion/criterion.h>
+
+#include "../support/cases.h"
+
+#define OUTPUTS " -> out lse weights"
+
+Test(attention, sizes) {
+    test_cases((const char *const[]){
+        "attention query[1,1,1,1] key[1,1,1,1] value[1,1,1,1]" OUTPUTS, "attention query[2,3,5,8] key[2,3,7,8] value[2,3,7,8]" OUTPUTS,
+        "attention query[1,2,15,5] key[1,2,16,5] value[1,2,16,3]" OUTPUTS, "attention query[1,2,17,16] key[1,2,17,16] value[1,2,17,16]" OUTPUTS,
+        "attention query[1,1,31,59] key[1,1,33,59] value[1,1,33,111]" OUTPUTS, "attention query[1,1,33,111] key[1,1,31,111] value[1,1,31,59]" OUTPUTS,
+        "attention query[1,1,63,64] key[1,1,255,64] value[1,1,255,64]" OUTPUTS, "attention query[1,2,65,64] key[1,2,257,64] value[1,2,257,64]" OUTPUTS,
+        "attention query[1,1,34,256] key[1,1,129,256] value[1,1,129,256]" OUTPUTS, "attention query[1,1,5,256] key[1,1,20,256] value[1,1,20,241]" OUTPUTS,
+        "attention query[1,1,3,1] key[1,1,1025,1] value[1,1,1025,1]" OUTPUTS, "attention query[1,1,1025,5] key[1,1,1025,5] value[1,1,1025,5] causal=top_left -> out lse",
+        "attention query[1,2,1,33] key[1,2,239,33] value[1,2,239,33]" OUTPUTS, "attention query[1,1,3,257] key[1,1,4,257] value[1,1,4,300]" OUTPUTS,
+        "attention query[1,1,19,80] key[1,1,23,80] value[1,1,23,80]" OUTPUTS, "attention query[1,1,19,48] key[1,1,23,48] value[1,1,23,112]" OUTPUTS,
+        "attention query[1,1,70,32] key[1,1,70,32] value[1,1,70,176] -> out", NULL });
+}
+
+Test(attention, nothing) {
+    test_cases((const char *const[]){
+        "attention query[1,2,3,4] key[1,2,0,4] value[1,2,0,5] -> out lse weights", "attention query[1,2,0,4] key[1,2,3,4] value[1,2,3,5]" OUTPUTS,
+        "attention query[0,2,3,4] key[0,2,3,4] value[0,2,3,5]" OUTPUTS, "attention query[1,2,3,0] key[1,2,5,0] value[1,2,5,4]" OUTPUTS,
+        "attention query[1,2,3,4] key[1,2,5,4] value[1,2,5,0]" OUTPUTS, "attention query[1,0,3,4] key[1,0,5,4] value[1,0,5,2]" OUTPUTS, NULL });
+}
+
+Test(attention, scale_and_heads) {
+    test_cases((const char *const[]){
+        "attention query[2,6,9,8] key[2,2,11,8] value[2,2,11,8]" OUTPUTS, "attention query[1,5,17,16] key[1,1,31,16] value[1,1,31,16] causal=bottom_right" OUTPUTS,
+        "attention query[1,2,9,8] key[1,2,11,8] value[1,2,11,8] scale=0.7" OUTPUTS, "attention query[1,2,9,8] key[1,2,11,8] value[1,2,11,8] scale=-0.3" OUTPUTS,
+        "attention query[1,2,37,16]*100 key[1,2,45,16]*100 value[1,2,45,16]" OUTPUTS, "attention query[1,1,20,1]*100 key[1,1,300,1]*100 value[1,1,300,4]" OUTPUTS, NULL });
+}
+
+Test(attention, causal_and_window) {
+    test_cases((const char *const[]){
+        "attention query[1,2,9,8] key[1,2,9,8] value[1,2,9,8] causal=top_left" OUTPUTS, "attention query[1,2,70,16] key[1,2,30,16] value[1,2,30,16] causal=top_left" OUTPUTS,
+        "attention query[1,1,130,16] key[1,1,300,16] value[1,1,300,16] causal=bottom_right" OUTPUTS, "attention query[1,1,100,16] key[1,1,30,16] value[1,1,30,16] causal=bottom_right" OUTPUTS,
+        "attention query[1,1,100,16] key[1,1,100,16] value[1,1,100,16] window_left=3 window_right=2" OUTPUTS, "attention query[1,1,100,16] key[1,1,100,16] value[1,1,100,16] window_left=0 window_right=0" OUTPUTS,
+        "attention query[1,1,100,16] key[1,1,60,16] value[1,1,60,16] window_left=7" OUTPUTS, "attention query[1,1,40,16] key[1,1,400,16] value[1,1,400,16] window_right=270" OUTPUTS,
+        "attention query[1,1,300,8] key[1,1,300,8] value[1,1,300,8] causal=top_left window_left=5" OUTPUTS, "attention query[1,1,50,8] key[1,1,90,8] value[1,1,90,8] causal=bottom_right window_left=4 window_right=9" OUTPUTS,
+        "attention query[1,1,9,8] key[1,1,9,8] value[1,1,9,8] window_left=9000000000000000 window_right=9000000000000000" OUTPUTS, NULL });
+}
+
+Test(attention, lengths) {
+    test_cases((const char *const[]){
+        "attention query[4,2,19,8] key[4,2,21,8] value[4,2,21,8] key_lengths[4]:0,21,-3,99" OUTPUTS, "attention query[3,1,5,16] key[3,1,300,16] value[3,1,300,16] key_lengths[3]:257,1,256" OUTPUTS,
+        "attention query[3,2,17,16] key[3,2,33,16] value[3,2,33,16] key_lengths[3]:20,5,33 causal=bottom_right" OUTPUTS, "attention query[3,1,40,8] key[3,1,33,8] value[3,1,33,8] key_lengths[3]:20,5,33 causal=bottom_right window_left=4" OUTPUTS,
+        "attention query[2,1,40,8] key[2,1,33,8] value[2,1,33,8] key_lengths[2]:20,5 causal=top_left window_left=4" OUTPUTS, NULL });
+}
+
+Test(attention, masks_and_biases) {
+    test_cases((const char *const[]){
+        "attention query[2,2,5,8] key[2,2,7,8] value[2,2,7,8] mask[7]" OUTPUTS, "attention query[2,2,70,8] key[2,2,37,8] value[2,2,37,8] mask[70,37]%0.4" OUTPUTS,
+        "attention query[2,3,5,8] key[2,3,7,8] value[2,3,7,8] mask[3,5,7]" OUTPUTS, "attention query[2,3,5,8] key[2,3,7,8] value[2,3,7,8] mask[3,1,7]" OUTPUTS,
+        "attention query[2,3,5,8] key[2,3,300,8] value[2,3,300,8] mask[2,1,1,300]%0.1" OUTPUTS, "attention query[2,2,17,16] key[2,2,19,16] value[2,2,19,16] mask[2,2,17,19] causal=top_left" OUTPUTS,
+        "attention query[2,2,17,16] key[2,2,19,16] value[2,2,19,16] mask[17,1]:1,0,0" OUTPUTS, "attention query[1,1,40,16] key[1,1,600,16] value[1,1,600,16] mask[1,600]%0.001" OUTPUTS,
+        "attention query[2,2,5,8] key[2,2,7,8] value[2,2,7,8] bias[7]" OUTPUTS, "attention query[2,2,37,8] key[2,2,39,8] value[2,2,39,8] bias[2,37,39]*3" OUTPUTS,
+        "attention query[2,3,5,8] key[2,3,7,8] value[2,3,7,8] bias[2,3,5,7]:-inf,0.5,-inf,2" OUTPUTS, "attention query[1,1,20,8] key[1,1,30,8] value[1,1,30,8] bias[30]:-inf" OUTPUTS,
+        "attention query[2,3,20,8] key[2,3,27,8] value[2,3,27,8] mask[2,1,20,27] bias[3,1,27] scale=0.5 key_lengths[2]:20,9" OUTPUTS, "attention query[1,1,33,8] key[1,1,17,8] value[1,1,17,8] mask[33,17]%0" OUTPUTS,
+        "attention query[1,1,9,8] key[1,1,17,8] value[1,1,17,8] mask[1] bias[1,1]" OUTPUTS, NULL });
+}
+
+/* NaN and Inf where nobody may look: the reference skips them, so a leak differs. */
+Test(attention, garbage_does_not_leak) {
+    test_cases((const char *const[]){
+        "attention query[1,1,5,2] key[1,1,4,2]:1,2,3,4,nan,inf,-inf,nan value[1,1,4,3]:1,2,3,4,5,6,nan,inf,nan,-inf,nan,nan key_lengths[1]:2" OUTPUTS,
+        "attention query[1,1,5,2] key[1,1,4,2]:1,2,3,4,nan,inf,-inf,nan value[1,1,4,3]:1,2,3,4,5,6,nan,inf,nan,-inf,nan,nan mask[4]:1,1,0,0" OUTPUTS,
+        "attention query[1,1,5,2] key[1,1,4,2]:1,2,3,4,nan,inf,-inf,nan value[1,1,4,16]:1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31,32,nan,inf bias[4]:0.5,0.25,-inf,-inf" OUTPUTS,
+        "attention query[1,1,6,1] key[1,1,6,1]:1,2,3,4,nan,nan value[1,1,6,1]:1,2,3,4,nan,inf causal=top_left -> out", "attention query[1,1,6,1] key[1,1,6,1] value[1,1,6,1]:1,2,3,4,nan,inf causal=top_left" OUTPUTS,
+        "attention query[1,1,6,2] key[1,1,6,2] value[1,1,6,16]:nan,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31 window_left=1 window_right=1 mask[6]:0,1,1,1,1,1" OUTPUTS,
+        "attention query[2,1,3,2] key[2,1,3,2]:nan value[2,1,3,2]:inf key_lengths[2]:0,0" OUTPUTS,
+        "attention query[1,1,3,2] key[1,1,3,2] value[1,1,3,2]:nan,1,2,3,4,5" OUTPUTS, NULL });
+}
+
+Test(attention, outputs_independent) {
+    test_outputs_independent((const char *const[]){
+        "attention query[2,2,37,16] key[2,2,65,16] value[2,2,65,20] causal=bottom_right" OUTPUTS, "attention query[2,2,3,16] key[2,2,65,16] value[2,2,65,16] mask[3,65]" OUTPUTS,
+        "attention query[1,1,3,260] key[1,1,6,260] value[1,1,6,16]" OUTPUTS, NULL });
+}
+
+#define PLAIN "attention query[1,4,5,8] key[1,2,7,8] value[1,2,7,8]"
+
+Test(attention, refusals) {
+    test_refusals((const char *const[]){
+        "attention query[1,2,5,8] key[1,2,7,9] value[1,2,7,8] => key [1,2,7,9] does not fit query [1,2,5,8]: D is 8 there, 9 here", "attention query[1,3,5,8] key[1,2,7,8] value[1,2,7,8] => query has 3 heads, which is not a multiple of the 2",
+        "attention query[1,2,5,8] key[1,2,7,8] value[1,2,6,8] => value [1,2,6,8] does not fit key [1,2,7,8]", "attention query[1,2,5] key[1,2,7,8] value[1,2,6,8] => query [1,2,5] does not fit [B,H,Tq,D]",
+        "attention key[1,2,7,8] value[1,2,7,8] => query is missing", "attention query[1,2,5,8] key[1,0,7,8] value[1,0,7,8] => multiple of the 0",
+        PLAIN " mask[5,6] => mask [5,6] does not fit", PLAIN " mask[2,5,7] => mask", PLAIN " bias[1,1,4,5,7] => bias [1,1,4,5,7]", PLAIN " key_lengths[2] => key_lengths", PLAIN " window_left=-2 => window_left",
+        PLAIN " sinks[4] => sinks is not supported in this release", PLAIN " alibi_slopes[4] => alibi_slopes is not supported", PLAIN " softcap=5 => softcap is not supported", PLAIN " dropout=0.5 => dropout is not supported",
+        PLAIN " past_key[1,2,3,8] => past_key is not supported", PLAIN " scores_stage=bias => scores_stage is not supported", PLAIN " causal=left => causal", PLAIN " scale=inf => scale", NULL });
+}
+
+Test(attention, goldens) {
+    test_goldens("attention");
+}
