@@ -114,7 +114,8 @@ static const clattn_field *find_in_list(const clattn_op *op, const char *name, i
 
 /* Says what there is instead, and where a name of another kind belongs. */
 static int unknown_name(const clattn_op *op, const char *name, role wanted) {
-    static const char *const names[] = { "input", "output", "parameter" }, *const options[] = { "--in", "--out", "--set" };
+    static const char *const names[] = { "input", "output", "parameter" }, *const articles[] = { "an", "an", "a" };
+    static const char *const options[] = { "--in", "--out", "--set" };
     char list[1024] = "";
     size_t used = 0;
     for (size_t i = 0; i < op->field_count && used < sizeof list; i++) {
@@ -122,7 +123,7 @@ static int unknown_name(const clattn_op *op, const char *name, role wanted) {
         if (role_of(field) == wanted) used += (size_t)snprintf(list + used, sizeof list - used, "%s%s%s", used ? ", " : "", field->name, field->flags & CLATTN_FIELD_LIST ? "0, ..." : "");
     }
     for (int other = INPUT; other <= PARAMETER; other++)
-        if (other != (int)wanted && find(op, name, (role)other)) return cli_error("op", "%s %s: of %s this is the %s; give it with %s", options[wanted], name, op->name, names[other], options[other]);
+        if (other != (int)wanted && find(op, name, (role)other)) return cli_error("op", "%s %s: %s is %s %s of %s; give it with %s", options[wanted], name, name, articles[other], names[other], op->name, options[other]);
     return cli_error("op", "%s %s: %s has no such %s; it has %s", options[wanted], name, op->name, names[wanted], *list ? list : "none");
 }
 
