@@ -14,7 +14,7 @@ static const clattn_field fields[] = {
     CLATTN_IN_BOOL(ARGS, mask, "~B,H,Tq,P+L", OPTIONAL | STRIDED, "true = attend; broadcast from the right, rank 1-4"),
     CLATTN_IN(ARGS, bias, "~B,H,Tq,P+L", OPTIONAL | STRIDED, "added to the scaled scores; -inf excludes"),
     CLATTN_IN(ARGS, alibi_slopes, "H|B,H", LATER, "adds -slope * distance"),
-    CLATTN_IN_INT(ARGS, key_lengths, "B", OPTIONAL, "keys from there on are excluded; clamped to 0..Tk"),
+    CLATTN_IN_INT_LIMITED(ARGS, key_lengths, "B", "<=P+L", OPTIONAL, "keys from there on are excluded; clamped to 0..Tk"),
     CLATTN_IN(ARGS, sinks, "H", LATER, "a logit per head that joins the denominator"),
     CLATTN_IN(ARGS, past_key, "B,Hkv,P,D", LATER, "keys before `key`"),
     CLATTN_IN(ARGS, past_value, "B,Hkv,P,Dv", LATER, "values before `value`"),
