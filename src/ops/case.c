@@ -18,6 +18,8 @@ struct clattn_case {
     int flags;
     clattn_tensor tensors[MAX_TENSORS]; /* views inside the whole buffers */
     clattn_tensor whole[MAX_TENSORS];
+    bool digested[MAX_TENSORS];
+    uint64_t digests[MAX_TENSORS];
     int count;
 };
 
@@ -42,10 +44,15 @@ typedef struct filling {
     const char *values; /* the text after ':'; NULL = random */
 } filling;
 
+/* To an integer of low..high; NaN becomes low. */
+static double clamped(double value, double low, double high) {
+    return value > low ? fmin(value, high) : low;
+}
+
 static void put(void *host, clattn_dtype dtype, int64_t i, double value) {
     if (dtype == CLATTN_F32) ((float *)host)[i] = (float)value;
-    else if (dtype == CLATTN_I32) ((int32_t *)host)[i] = (int32_t)value;
-    else ((uint8_t *)host)[i] = (uint8_t)value;
+    else if (dtype == CLATTN_I32) ((int32_t *)host)[i] = (int32_t)clamped(value, INT32_MIN, INT32_MAX);
+    else ((uint8_t *)host)[i] = (uint8_t)clamped(value, 0, UINT8_MAX);
 }
 
 static void fill_listed(void *host, clattn_dtype dtype, int64_t count, const char *values) {
@@ -76,6 +83,9 @@ static clattn_status place(clattn_case *c, clattn_dtype dtype, int rank, const i
     if (c->count == MAX_TENSORS) return clattn_fail(c->context, CLATTN_ERROR_OUT_OF_MEMORY, "case: too many tensors");
     clattn_tensor view = { .dtype = dtype, .rank = rank, .offset = MARGIN };
     int64_t stride = 1;
+    for (int k = 0; k < rank; k++)
+        if (shape[k] < 0 || stride > INT32_MAX || (stride *= shape[k] + 1) > INT32_MAX) return clattn_fail(c->context, CLATTN_ERROR_SHAPE, "case: size %lld of axis %d is negative or too large", (long long)shape[k], k);
+    stride = 1;
     for (int k = 0; k < rank; k++) {
         const int i = c->flags & CLATTN_CASE_STRIDED ? k : rank - 1 - k;
         view.shape[i] = shape[i];
@@ -157,6 +167,15 @@ static bool parse_shape(char **text, int *rank, int64_t *shape) {
     return *at == ']';
 }
 
+/* "1,nan,-2.5e3": what fill_listed repeats. */
+static bool is_list(const char *text) {
+    for (char *end;; text = end + 1) {
+        strtod(text, &end);
+        if (end == text || (*end && *end != ',')) return false;
+        if (!*end) return true;
+    }
+}
+
 static bool parse_filling(char *text, filling *f) {
     *f = (filling){ .scale = 1, .probability = 0.7, .limit = 4 };
     while (*text) {
@@ -164,7 +183,7 @@ static bool parse_filling(char *text, filling *f) {
         char *end = text;
         if (kind == ':') {
             f->values = text;
-            return true;
+            return is_list(text);
         }
         if (kind == '*') f->scale = strtod(text, &end);
         else if (kind == '%') f->probability = strtod(text, &end);
@@ -230,6 +249,9 @@ static clattn_status parse(clattn_case *c) {
 }
 
 clattn_status clattn_case_open(clattn_context *context, const char *text, uint64_t seed, int flags, clattn_case **made) {
+    if (!made) return CLATTN_ERROR_ARGUMENT;
+    *made = NULL;
+    if (!context || !clattn_context_device(context) || !text) return CLATTN_ERROR_ARGUMENT;
     const size_t size = strlen(text) + 1;
     clattn_case *c = *made = calloc(1, sizeof *c);
     char *copy = malloc(size);
@@ -266,7 +288,42 @@ void *clattn_case_args(clattn_case *c) {
 
 /* ---- Checking ---- */
 
-/* Marks the bytes of a whole buffer that belong to the view; every other byte must still be the canary. */
+static uint64_t digest(const unsigned char *bytes, size_t size) {
+    uint64_t hash = 1469598103934665603u;
+    for (size_t i = 0; i < size; i++) hash = (hash ^ bytes[i]) * 1099511628211u;
+    return hash;
+}
+
+static bool is_output(const clattn_case *c, int index) {
+    for (size_t i = 0; i < c->op->field_count; i++)
+        if (c->op->fields[i].kind == CLATTN_FIELD_OUTPUT && clattn_field_tensor(&c->op->fields[i], c->args, 0) == &c->tensors[index]) return true;
+    return false;
+}
+
+/* The whole buffer of an input must stay as it is: once its digest is taken, it is compared. */
+static clattn_status check_input(clattn_case *c, int index) {
+    const clattn_tensor *whole = &c->whole[index];
+    const size_t bytes = (size_t)whole->shape[0] * clattn_dtype_size(whole->dtype);
+    unsigned char *host = malloc(bytes);
+    if (!host) return clattn_fail(c->context, CLATTN_ERROR_OUT_OF_MEMORY, "case: out of host memory");
+    const clattn_status status = clattn_tensor_read(c->context, whole, host);
+    const uint64_t found = status ? 0 : digest(host, bytes);
+    free(host);
+    if (status) return status;
+    if (c->digested[index] && found != c->digests[index]) return clattn_fail(c->context, CLATTN_ERROR_DRIVER, "%s: wrote to an input or around it (tensor %d of the case)", c->op->name, index);
+    c->digested[index] = true;
+    c->digests[index] = found;
+    return CLATTN_OK;
+}
+
+static clattn_status check_inputs(clattn_case *c) {
+    clattn_status status = CLATTN_OK;
+    for (int i = 0; i < c->count && !status; i++)
+        if (!is_output(c, i)) status = check_input(c, i);
+    return status;
+}
+
+/* Marks the elements of an output's whole buffer that belong to the view; every other byte must still be the canary. */
 static clattn_status check_canaries(clattn_case *c, int index) {
     const clattn_tensor *whole = &c->whole[index], *view = &c->tensors[index];
     const int64_t total = whole->shape[0], count = clattn_tensor_count(view);
@@ -327,9 +384,12 @@ static clattn_status compare_outputs(clattn_case *c, const char *variant) {
 
 clattn_status clattn_case_check(clattn_case *c, const char *variant) {
     const char *chosen = "?";
-    clattn_status status = clattn_op_run(c->context, c->op, c->args, variant, &chosen);
+    clattn_status status = check_inputs(c);
+    if (!status) status = clattn_op_run(c->context, c->op, c->args, variant, &chosen);
+    if (!status) status = check_inputs(c);
     if (!status) status = compare_outputs(c, chosen);
-    for (int i = 0; i < c->count && !status; i++) status = check_canaries(c, i);
+    for (int i = 0; i < c->count && !status; i++)
+        if (is_output(c, i)) status = check_canaries(c, i);
     return status;
 }
 
@@ -356,7 +416,7 @@ clattn_status clattn_prewarm(clattn_context *context, const char *const *names, 
     if (!names) count = clattn_op_count();
     for (size_t i = 0; i < count; i++) {
         const clattn_op *op = names ? clattn_op_find(names[i]) : clattn_op_get(i);
-        if (!op) return clattn_fail(context, CLATTN_ERROR_ARGUMENT, "prewarm: there is no operation \"%s\"", names[i]);
+        if (!op) return clattn_fail(context, CLATTN_ERROR_ARGUMENT, "prewarm: there is no operation \"%s\"", names && names[i] ? names[i] : "(NULL)");
         total += count_examples(op);
     }
     for (size_t i = 0; i < count; i++) {

@@ -116,6 +116,8 @@ static bool given(const clattn_field *field, const void *args) {
 
 static clattn_status check_parameter(clattn_call *call, const clattn_field *field, void *args) {
     void *at = member(field, args);
+    const bool optional = field->kind == CLATTN_FIELD_OPT_INT || field->kind == CLATTN_FIELD_OPT_FLOAT;
+    if (optional && (field->flags & CLATTN_FIELD_REQUIRED) && !given(field, args)) return clattn_call_fail(call, CLATTN_ERROR_ARGUMENT, "%s is missing", field->name);
     switch (field->kind) {
     case CLATTN_FIELD_INPUT: case CLATTN_FIELD_OUTPUT: case CLATTN_FIELD_BOOL: case CLATTN_FIELD_U64: return CLATTN_OK;
     case CLATTN_FIELD_TOGGLE: return check_toggle(call, field, at);
@@ -140,34 +142,26 @@ static clattn_status check_type(clattn_call *call, const clattn_field *field, co
     return clattn_call_fail(call, CLATTN_ERROR_TYPE, "%s is %s, expected %s", name, clattn_dtype_name(tensor->dtype), clattn_dtype_name(expected));
 }
 
-/* Elements from the first to the last in memory. */
-static int64_t span_of(const clattn_tensor *tensor) {
-    int64_t last = 0;
-    for (int i = 0; i < tensor->rank; i++) {
-        if (tensor->shape[i] == 0) return 0;
-        last += (tensor->shape[i] - 1) * tensor->strides[i];
-    }
-    return last + 1;
-}
-
 static clattn_status check_memory(clattn_call *call, const char *name, const clattn_tensor *tensor) {
     if (!tensor->buffer) return clattn_call_fail(call, CLATTN_ERROR_ARGUMENT, "%s has no buffer", name);
     if (clattn_buffer_context(tensor->buffer) != call->context && !clattn_buffer_host_values(tensor->buffer))
         return clattn_call_fail(call, CLATTN_ERROR_ARGUMENT, "%s belongs to another context", name);
-    const int64_t room = (int64_t)(clattn_buffer_size(tensor->buffer) / clattn_dtype_size(tensor->dtype));
-    if (tensor->offset < 0 || (!clattn_buffer_host_values(tensor->buffer) && span_of(tensor) > room - tensor->offset))
-        return clattn_call_fail(call, CLATTN_ERROR_SHAPE, "%s reaches past its buffer: %lld elements from offset %lld, room for %lld", name, (long long)span_of(tensor), (long long)tensor->offset, (long long)room);
+    const int64_t room = (int64_t)(clattn_buffer_size(tensor->buffer) / clattn_dtype_size(tensor->dtype)), span = clattn_tensor_span(tensor);
+    if (tensor->offset < 0 || (!clattn_buffer_host_values(tensor->buffer) && span && span > room - tensor->offset))
+        return clattn_call_fail(call, CLATTN_ERROR_SHAPE, "%s reaches past its buffer: %lld elements from offset %lld, room for %lld", name, (long long)span, (long long)tensor->offset, (long long)room);
     return CLATTN_OK;
 }
 
 static clattn_status check_layout(clattn_call *call, const char *name, const clattn_tensor *tensor, bool output) {
     if (tensor->rank < 0 || tensor->rank > CLATTN_MAX_RANK) return clattn_call_fail(call, CLATTN_ERROR_SHAPE, "%s has rank %d, outside 0..%d", name, tensor->rank, CLATTN_MAX_RANK);
-    const bool empty = span_of(tensor) == 0;
+    const int64_t span = clattn_tensor_span(tensor);
     for (int i = 0; i < tensor->rank; i++) {
         if (tensor->shape[i] < 0) return clattn_call_fail(call, CLATTN_ERROR_SHAPE, "%s has the size %lld on axis %d", name, (long long)tensor->shape[i], i);
         if (tensor->strides[i] < 0) return clattn_call_fail(call, CLATTN_ERROR_SHAPE, "%s has the negative stride %lld on axis %d", name, (long long)tensor->strides[i], i);
-        if (output && !empty && tensor->strides[i] == 0 && tensor->shape[i] > 1) return clattn_call_fail(call, CLATTN_ERROR_SHAPE, "%s is an output with stride 0 on axis %d", name, i);
+        if (output && span && tensor->strides[i] == 0 && tensor->shape[i] > 1) return clattn_call_fail(call, CLATTN_ERROR_SHAPE, "%s is an output with stride 0 on axis %d", name, i);
     }
+    if (span < 0) return clattn_call_fail(call, CLATTN_ERROR_SHAPE, "%s has more elements, or reaches further, than any memory", name);
+    if (output && span < clattn_tensor_count(tensor)) return clattn_call_fail(call, CLATTN_ERROR_SHAPE, "the output %s overlaps itself: its strides give %lld elements the room of %lld", name, (long long)clattn_tensor_count(tensor), (long long)span);
     return CLATTN_OK;
 }
 
@@ -210,14 +204,44 @@ clattn_status clattn_check_inputs(clattn_call *call, void *args, bool shapes_onl
 
 /* ---- Outputs ---- */
 
+/* Bytes from a's first element to b's; false when they lie in different memory. */
+static bool distance_between(const clattn_tensor *a, const clattn_tensor *b, int64_t *distance) {
+    if (!a->buffer || !b->buffer || !clattn_buffer_same_memory(a->buffer, b->buffer, distance)) return false;
+    *distance += b->offset * (int64_t)clattn_dtype_size(b->dtype) - a->offset * (int64_t)clattn_dtype_size(a->dtype);
+    return true;
+}
+
+/* Elements that a row of `tensor` reaches over when its rows lie `pitch` elements apart; -1 when a row is longer. */
+static int64_t row_reach(const clattn_tensor *tensor, int64_t pitch) {
+    int64_t reach = 1;
+    for (int i = 0; i < tensor->rank; i++)
+        if (tensor->strides[i] % pitch != 0) reach += (tensor->shape[i] - 1) * tensor->strides[i];
+    return reach <= pitch ? reach : -1;
+}
+
+/* Columns of one matrix: rows of both lie at multiples of a common pitch, and within a row they do not meet. */
+static bool side_by_side(const clattn_tensor *a, const clattn_tensor *b, int64_t distance) {
+    const int64_t size = (int64_t)clattn_dtype_size(a->dtype);
+    if (a->dtype != b->dtype || distance % size != 0) return false;
+    for (int i = 0; i < a->rank; i++) {
+        const int64_t pitch = a->strides[i];
+        if (pitch < 2) continue;
+        const int64_t from = (distance / size % pitch + pitch) % pitch, ra = row_reach(a, pitch), rb = row_reach(b, pitch);
+        if (ra > 0 && rb > 0 && from >= ra && from + rb <= pitch) return true;
+    }
+    return false;
+}
+
 static bool overlap(const clattn_tensor *a, const clattn_tensor *b) {
-    if (a->buffer != b->buffer || !a->buffer) return false;
-    const int64_t sa = (int64_t)clattn_dtype_size(a->dtype), sb = (int64_t)clattn_dtype_size(b->dtype);
-    return a->offset * sa < (b->offset + span_of(b)) * sb && b->offset * sb < (a->offset + span_of(a)) * sa;
+    int64_t distance;
+    const int64_t span_a = clattn_tensor_span(a) * (int64_t)clattn_dtype_size(a->dtype), span_b = clattn_tensor_span(b) * (int64_t)clattn_dtype_size(b->dtype);
+    if (span_a <= 0 || span_b <= 0 || !distance_between(a, b, &distance)) return false;
+    return distance < span_a && -distance < span_b && !side_by_side(a, b, distance);
 }
 
 static bool same_place(const clattn_tensor *a, const clattn_tensor *b) {
-    if (a->offset != b->offset || a->rank != b->rank || a->dtype != b->dtype) return false;
+    int64_t distance;
+    if (!distance_between(a, b, &distance) || distance != 0 || a->rank != b->rank || a->dtype != b->dtype) return false;
     for (int i = 0; i < a->rank; i++)
         if (a->shape[i] != b->shape[i] || (a->shape[i] > 1 && a->strides[i] != b->strides[i])) return false;
     return true;
@@ -238,27 +262,31 @@ static clattn_status check_overlap(clattn_call *call, const clattn_field *field,
     return CLATTN_OK;
 }
 
-static clattn_status check_output(clattn_call *call, const clattn_field *field, const void *args) {
-    const clattn_tensor *tensor = clattn_field_tensor(field, args, 0);
+static clattn_status check_output_shape(clattn_call *call, const clattn_field *field, const clattn_tensor *tensor) {
     clattn_tensor expected = { 0 };
     char found[160], wanted[160];
-    clattn_status status = check_tensor(call, field, field->name, tensor, false);
-    if (status) return status;
-    if (clattn_buffer_frozen(tensor->buffer)) return clattn_call_fail(call, CLATTN_ERROR_ARGUMENT, "the output %s is frozen", field->name);
     expected.rank = clattn_dims_shape(call, field, expected.shape);
     if (expected.rank < 0) return clattn_call_fail(call, CLATTN_ERROR_ARGUMENT, "the output %s does not exist for these arguments", field->name);
     bool same = expected.rank == tensor->rank;
     for (int i = 0; i < expected.rank && same; i++) same = expected.shape[i] == tensor->shape[i];
     if (!same) return clattn_call_fail(call, CLATTN_ERROR_SHAPE, "the output %s is %s, expected %s", field->name, clattn_shape_text(tensor, found, sizeof found), clattn_shape_text(&expected, wanted, sizeof wanted));
-    return check_overlap(call, field, args);
+    return CLATTN_OK;
 }
 
-clattn_status clattn_check_outputs(clattn_call *call, const void *args) {
+static clattn_status check_output(clattn_call *call, const clattn_field *field, const void *args, bool shapes_only) {
+    const clattn_tensor *tensor = clattn_field_tensor(field, args, 0);
+    clattn_status status = check_tensor(call, field, field->name, tensor, shapes_only);
+    if (!status && !shapes_only && clattn_buffer_frozen(tensor->buffer)) status = clattn_call_fail(call, CLATTN_ERROR_ARGUMENT, "the output %s is frozen", field->name);
+    if (!status) status = check_output_shape(call, field, tensor);
+    return status || shapes_only ? status : check_overlap(call, field, args);
+}
+
+clattn_status clattn_check_outputs(clattn_call *call, const void *args, bool shapes_only) {
     int outputs = 0;
     for (size_t i = 0; i < call->op->field_count; i++) {
         const clattn_field *field = &call->op->fields[i];
         if (field->kind != CLATTN_FIELD_OUTPUT || !clattn_field_tensor(field, args, 0)) continue;
-        const clattn_status status = check_output(call, field, args);
+        const clattn_status status = check_output(call, field, args, shapes_only);
         if (status) return status;
         outputs++;
     }

@@ -14,6 +14,6 @@ int clattn_field_tensors(const clattn_field *field, const void *args);
  * buffers. */
 clattn_status clattn_check_inputs(clattn_call *call, void *args, bool shapes_only);
 /* Checks the outputs asked for against the sizes bound, and for overlap. */
-clattn_status clattn_check_outputs(clattn_call *call, const void *args);
+clattn_status clattn_check_outputs(clattn_call *call, const void *args, bool shapes_only);
 
 #endif

@@ -41,6 +41,18 @@ typedef struct size_expression {
     bool solvable; /* at most one free letter, in one product */
 } size_expression;
 
+/* Sizes are never negative; beyond 2^59 they stay there, which no memory has. */
+#define LARGEST_SIZE (INT64_MAX / 16)
+
+static int64_t multiply(int64_t a, int64_t b) {
+    if (a <= 0 || b <= 0) return 0;
+    return a > LARGEST_SIZE / b ? LARGEST_SIZE : a * b;
+}
+
+static int64_t add(int64_t a, int64_t b) {
+    return a > LARGEST_SIZE - b ? LARGEST_SIZE : a + b;
+}
+
 static const char *parse_product(clattn_dims *dims, const char *text, size_expression *e) {
     int64_t product = 1;
     const char *free_name = NULL;
@@ -50,20 +62,20 @@ static const char *parse_product(clattn_dims *dims, const char *text, size_expre
             text++;
         } else if (isdigit((unsigned char)*text)) {
             char *end;
-            product *= strtol(text, &end, 10);
+            product = multiply(product, strtol(text, &end, 10));
             text = end;
         } else {
             const char *start = text;
             while (isalnum((unsigned char)*text)) text++;
             const clattn_dim_entry *entry = find(dims, start, (size_t)(text - start));
-            if (entry) product *= entry->value;
+            if (entry) product = multiply(product, entry->value);
             else if (free_name) e->solvable = false;
             else free_name = start, free_length = (size_t)(text - start);
             if (text == start) text++; /* not part of the grammar */
         }
     }
     if (!free_name) {
-        e->known += product;
+        e->known = add(e->known, product);
     } else {
         e->solvable = e->solvable && !e->free_name;
         e->free_name = free_name;

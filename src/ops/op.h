@@ -14,7 +14,7 @@
 /* ---- Sizes bound to the letters of the shapes ---- */
 
 typedef struct clattn_dim_entry {
-    char name[8];
+    char name[16];
     int64_t value;
     const char *origin;          /* the field that bound it */
     const clattn_tensor *tensor; /* the field's tensor; NULL for a parameter */
@@ -36,6 +36,10 @@ typedef struct clattn_call {
     clattn_dims dims;
     clattn_tensor locals[CLATTN_MAX_LOCALS]; /* packed copies and scratch: released when the call returns */
     int local_count;
+    struct {
+        clattn_buffer *weight, *packed;
+    } kept[CLATTN_MAX_LOCALS]; /* packed forms kept by this call: forgotten when it fails before they are filled */
+    int kept_count;
 } clattn_call;
 
 /* The size bound to a name; -1 if none. */

@@ -108,12 +108,17 @@ clattn_status clattn_op_reference(clattn_context *context, const clattn_op *op, 
     _Alignas(16) char copy[1024];
     host_tensors list = { .count = 0 };
     clattn_bounds unused = { 0 };
-    if (!context || !op || !args) return CLATTN_ERROR_ARGUMENT;
+    if (!context || !clattn_context_device(context) || !op || !args || !results) return CLATTN_ERROR_ARGUMENT;
     if (!bounds) bounds = &unused;
     *bounds = (clattn_bounds){ 0 };
     clattn_call call = { .context = context, .op = op };
     memcpy(copy, args, op->args_size);
-    clattn_status status = to_host(&call, &list, copy, results);
+    clattn_status status = clattn_check_inputs(&call, copy, false);
+    if (!status) status = clattn_check_outputs(&call, copy, true);
+    /* Then again on host tensors: sizes are bound to those that the reference sees. */
+    memcpy(copy, args, op->args_size);
+    call = (clattn_call){ .context = context, .op = op };
+    if (!status) status = to_host(&call, &list, copy, results);
     if (!status) status = clattn_check_inputs(&call, copy, false);
     if (!status) op->code->reference(&call, copy, bounds);
     host_free(&list);
@@ -136,6 +141,8 @@ static double largest(const double *values, int64_t count) {
 }
 
 clattn_comparison clattn_compare(const float *found, const double *expected, int64_t count, const clattn_bounds *bounds) {
+    const clattn_bounds none = { 0 };
+    if (!bounds) bounds = &none;
     clattn_comparison result = { .ok = true, .worst = count ? 0 : -1 };
     const double unit = ldexp(1, -24), a = largest(expected, count), rtol = 1e-5;
     const double atol = 3e-6 * a + 4 * unit * bounds->score * a + 8 * unit * bounds->sum;

@@ -34,7 +34,7 @@ size_t clattn_op_count(void) {
 
 const clattn_op *clattn_op_find(const char *name) {
     const clattn_op *op;
-    for (size_t i = 0; (op = clattn_op_get(i)); i++)
+    for (size_t i = 0; name && (op = clattn_op_get(i)); i++)
         if (strcmp(op->name, name) == 0) return op;
     return NULL;
 }

@@ -96,11 +96,16 @@ clattn_status clattn_copy(clattn_call *call, const clattn_tensor *destination, c
     return clattn_run_kernel(call, "copy", "copy_strided", options, 1, (size_t[]){ (size_t)count }, (size_t[]){ 0 }, ARG_T(source), ARG_T(destination), clattn_arg_strides8(source), clattn_arg_strides8(destination), clattn_arg_shape8(source), ARG_I32(source->rank), ARG_I64(count));
 }
 
+/* False when the text does not fit: then nothing is kept. */
+static bool packed_key(const clattn_tensor *weight, const char *key, char *text, size_t size) {
+    size_t used = (size_t)snprintf(text, size, "%s@%lld", key, (long long)weight->offset);
+    for (int i = 0; i < weight->rank && used < size; i++) used += (size_t)snprintf(text + used, size - used, ",%lld/%lld", (long long)weight->shape[i], (long long)weight->strides[i]);
+    return used < size;
+}
+
 clattn_status clattn_packed(clattn_call *call, const clattn_tensor *weight, const char *key, size_t size, clattn_buffer **buffer, bool *fresh) {
-    char full_key[256];
-    int used = snprintf(full_key, sizeof full_key, "%s@%lld", key, (long long)weight->offset);
-    for (int i = 0; i < weight->rank && used < (int)sizeof full_key - 48; i++) used += snprintf(full_key + used, sizeof full_key - (size_t)used, ",%lld/%lld", (long long)weight->shape[i], (long long)weight->strides[i]);
-    const bool frozen = clattn_buffer_frozen(weight->buffer);
+    char full_key[512];
+    const bool frozen = packed_key(weight, key, full_key, sizeof full_key) && clattn_buffer_frozen(weight->buffer);
     *buffer = frozen ? clattn_buffer_packed(weight->buffer, full_key) : NULL;
     *fresh = *buffer == NULL;
     if (*buffer) return CLATTN_OK;
@@ -108,7 +113,12 @@ clattn_status clattn_packed(clattn_call *call, const clattn_tensor *weight, cons
     clattn_status status = clattn_scratch(call, &scratch, CLATTN_U8, 1, (int64_t[]){ (int64_t)size });
     if (status) return status;
     *buffer = scratch.buffer;
-    return frozen ? clattn_buffer_keep_packed(weight->buffer, full_key, scratch.buffer) : CLATTN_OK;
+    if (!frozen) return CLATTN_OK;
+    status = clattn_buffer_keep_packed(weight->buffer, full_key, scratch.buffer);
+    if (status) return status;
+    call->kept[call->kept_count].weight = weight->buffer; /* each has a local, so that it fits */
+    call->kept[call->kept_count++].packed = scratch.buffer;
+    return CLATTN_OK;
 }
 
 /* ---- Tensors that kernels cannot walk ---- */
@@ -142,7 +152,8 @@ static clattn_status pack_outputs(clattn_call *call, void *args, unpack_list *li
         const clattn_field *field = &call->op->fields[i];
         if (field->kind != CLATTN_FIELD_OUTPUT || (field->flags & CLATTN_FIELD_STRIDED)) continue;
         const clattn_tensor *tensor = clattn_field_tensor(field, args, 0);
-        if (!tensor || clattn_tensor_dense(tensor) || list->count == (int)CLATTN_COUNT(list->dense)) continue;
+        if (!tensor || clattn_tensor_dense(tensor)) continue;
+        if (list->count == (int)CLATTN_COUNT(list->dense)) return clattn_call_fail(call, CLATTN_ERROR_UNSUPPORTED, "more than %d strided outputs", list->count);
         clattn_tensor dense;
         const clattn_status status = clattn_scratch(call, &dense, tensor->dtype, tensor->rank, tensor->shape);
         if (status) return status;
@@ -194,7 +205,11 @@ static clattn_status run_checked(clattn_call *call, void *args, const char *vari
     return status;
 }
 
-static void release_locals(clattn_call *call) {
+static void release_locals(clattn_call *call, clattn_status status) {
+    while (status && call->kept_count) {
+        call->kept_count--;
+        clattn_buffer_forget_packed(call->kept[call->kept_count].weight, call->kept[call->kept_count].packed);
+    }
     while (call->local_count) clattn_tensor_free(&call->locals[--call->local_count]);
 }
 
@@ -205,15 +220,15 @@ clattn_status clattn_op_run(clattn_context *context, const clattn_op *op, const 
     if (!args) return clattn_call_fail(&call, CLATTN_ERROR_ARGUMENT, "args is NULL");
     memcpy(copy, args, op->args_size);
     clattn_status status = clattn_check_inputs(&call, copy, false);
-    if (!status) status = clattn_check_outputs(&call, copy);
+    if (!status) status = clattn_check_outputs(&call, copy, false);
     if (!status) status = run_checked(&call, copy, variant, chosen);
-    release_locals(&call);
+    release_locals(&call, status);
     return status;
 }
 
 clattn_status clattn_op_shapes(clattn_context *context, const clattn_op *op, const void *args, size_t capacity, int *ranks, int64_t (*shapes)[CLATTN_MAX_RANK], clattn_dtype *dtypes) {
     _Alignas(16) char copy[MAX_ARGS_SIZE];
-    if (!context || !op || !args) return CLATTN_ERROR_ARGUMENT;
+    if (!context || !clattn_context_device(context) || !op || !args || (capacity && (!ranks || !shapes))) return CLATTN_ERROR_ARGUMENT;
     clattn_call call = { .context = context, .op = op };
     memcpy(copy, args, op->args_size);
     const clattn_status status = clattn_check_inputs(&call, copy, true);
@@ -230,7 +245,7 @@ clattn_status clattn_op_shapes(clattn_context *context, const clattn_op *op, con
 
 clattn_status clattn_op_value_limits(clattn_context *context, const clattn_op *op, const void *args, const clattn_field *field, int64_t *low, int64_t *high) {
     _Alignas(16) char copy[MAX_ARGS_SIZE];
-    if (!context || !op || !args || !field || !low || !high) return CLATTN_ERROR_ARGUMENT;
+    if (!context || !clattn_context_device(context) || !op || !args || !field || !low || !high) return CLATTN_ERROR_ARGUMENT;
     *low = INT32_MIN;
     *high = INT32_MAX;
     clattn_call call = { .context = context, .op = op };
@@ -247,6 +262,7 @@ clattn_status clattn_op_value_limits(clattn_context *context, const clattn_op *o
 
 const char *clattn_op_refusal(clattn_context *context, const clattn_op *op, const void *args, const char *variant) {
     _Alignas(16) char copy[MAX_ARGS_SIZE];
+    if (!context || !clattn_context_device(context) || !op || !args || !variant) return "the context is not open, or an argument is NULL";
     clattn_call call = { .context = context, .op = op };
     memcpy(copy, args, op->args_size);
     if (clattn_check_inputs(&call, copy, false)) return clattn_message(context);
@@ -259,6 +275,7 @@ const char *clattn_op_refusal(clattn_context *context, const clattn_op *op, cons
 
 clattn_status clattn_op_work(clattn_context *context, const clattn_op *op, const void *args, double *flops, double *bytes) {
     _Alignas(16) char copy[MAX_ARGS_SIZE];
+    if (!context || !clattn_context_device(context) || !op || !args || !flops || !bytes) return CLATTN_ERROR_ARGUMENT;
     clattn_call call = { .context = context, .op = op };
     memcpy(copy, args, op->args_size);
     const clattn_status status = clattn_check_inputs(&call, copy, true);
