@@ -319,7 +319,9 @@ typedef struct clattn_conv2d_args {
 } clattn_conv2d_args;
 CLATTN_API clattn_status clattn_conv2d(clattn_context *context, const clattn_conv2d_args *args);
 
-/* Maximum over windows; NaN wins. indices = h*W + w of the first maximum within its plane. torch max_pool2d. */
+/* Maximum over windows; NaN wins. indices = h*W + w of the first maximum (or first NaN) within its plane. torch max_pool2d.
+ * Padding of more than half the dilated kernel is refused, as in PyTorch. A window between whose taps the whole input lies
+ * gives -inf and the index -1 (avg_pool2d: 0). */
 typedef struct clattn_max_pool2d_args {
     const clattn_tensor *x; /* [B,C,H,W] */
     clattn_tensor *out;     /* [B,C,OH,OW] */
