@@ -29,13 +29,13 @@ SINGLE void rows(IN_PLACE(a), IN_PLACE(b), OUT_PLACE(out), const long8 a_strides
     SHIFT(b);
     SHIFT(out);
     long sa[8], sb[8], so[8], n = get_group_id(0) * per_group;
-    const long end = min(count, n + per_group);
+    const long end = min(count, n + per_group), first_row = n / length;
     walk w;
     vstore8(a_strides, 0, sa);
     vstore8(b_strides, 0, sb);
     vstore8(out_strides, 0, so);
-    walk_start(&w, shape, outer, n / length);
-    for (long start = n % length; n < end; start = 0) {
+    walk_start(&w, shape, outer, first_row);
+    for (long start = n - first_row * length; n < end; start = 0) {
         const long some = min(length - start, end - n), whole = some / 16 * 16;
         __global const float *x = a + walk_at(&w, sa) + start * a_step, *y = b + walk_at(&w, sb) + start * b_step;
         __global float *to = out + walk_at(&w, so) + start;

@@ -10,13 +10,13 @@ SINGLE void rows(IN(x), IN_INT(indices), OUT(out), const long rows_total, const 
     SHIFT(out);
     const long first = get_group_id(0) * per_group, last = min(rows_total, first + per_group), whole = inner / 16 * 16;
     for (long r = first; r < last; r++) {
-        const long id = indices[r % index_count];
+        const long o = r / index_count, id = indices[r - o * index_count];
         __global float *to = out + r * inner;
         if (id < 0 || id >= n) {
             for (long i = 0; i < inner; i++) to[i] = 0;
             continue;
         }
-        __global const float *from = x + (r / index_count * n + id) * inner;
+        __global const float *from = x + (o * n + id) * inner;
         for (long i = 0; i < whole; i += 16) vstore16(vload16(0, from + i), 0, to + i);
         for (long i = whole; i < inner; i++) to[i] = from[i];
     }
@@ -30,7 +30,7 @@ __kernel void scalar(IN(x), IN_INT(indices), OUT(out), const long count, const l
     if (at >= count) return;
     SHIFT(x);
     SHIFT(indices);
-    const long row = at / inner, id = indices[row % index_count];
-    out[out_offset + at] = id < 0 || id >= n ? 0.0f : x[(row / index_count * n + id) * inner + at % inner];
+    const long row = at / inner, o = row / index_count, id = indices[row - o * index_count];
+    out[out_offset + at] = id < 0 || id >= n ? 0.0f : x[(o * n + id) * inner + at - row * inner];
 }
 #endif

@@ -9,12 +9,12 @@ SINGLE void rows(IN(from), OUT(to), const long8 from_strides, const long8 to_str
     SHIFT(from);
     SHIFT(to);
     long a[8], b[8], n = get_group_id(0) * per_group;
-    const long end = min(count, n + per_group);
+    const long end = min(count, n + per_group), first_row = n / length;
     walk w;
     vstore8(from_strides, 0, a);
     vstore8(to_strides, 0, b);
-    walk_start(&w, shape, outer, n / length);
-    for (long start = n % length; n < end; start = 0) {
+    walk_start(&w, shape, outer, first_row);
+    for (long start = n - first_row * length; n < end; start = 0) {
         const long some = min(length - start, end - n), whole = some / 16 * 16;
         __global const float *in = from + walk_at(&w, a) + start;
         __global float *out = to + walk_at(&w, b) + start;
@@ -44,22 +44,26 @@ INLINE void block(__global const float *in, long from_pitch, __global float *out
     for (int i = 0; i < 16; i++) vstore16(s[i], 0, out + i * to_pitch);
 }
 
-/* out[y][x] = in[x][y] in each plane; a group makes 16 rows of one plane. */
-SINGLE void tiles(IN(from), OUT(to), const long8 from_strides, const long8 to_strides, const long8 shape, const int planes_rank, const long height, const long width, const long from_pitch, const long to_pitch, const long strips) {
+/* out[y][x] = in[x][y] in each plane; a group makes 16 rows, up to 512 wide. */
+#define HIGH 16
+#define WIDE 512
+
+SINGLE void tiles(IN(from), OUT(to), const long8 from_strides, const long8 to_strides, const long8 shape, const int planes_rank, const long height, const long width, const long from_pitch, const long to_pitch, const long across) {
     SHIFT(from);
     SHIFT(to);
     long a[8], b[8];
-    const long plane = get_group_id(0) / strips, first = get_group_id(0) % strips * 16;
-    const int rows = (int)min(16L, height - first);
+    const long down = get_group_id(0) / across, x0 = (get_group_id(0) - down * across) * WIDE;
+    const long strips = (height + HIGH - 1) / HIGH, plane = down / strips, y0 = (down - plane * strips) * HIGH;
+    const long columns = min((long)WIDE, width - x0), rows = min((long)HIGH, height - y0), whole_columns = columns / 16 * 16, whole_rows = rows / 16 * 16;
     walk w;
     vstore8(from_strides, 0, a);
     vstore8(to_strides, 0, b);
     walk_start(&w, shape, planes_rank, plane);
-    from += walk_at(&w, a) + first;
-    to += walk_at(&w, b) + first * to_pitch;
-    const long whole = rows == 16 ? width / 16 * 16 : 0;
-    for (long x = 0; x < whole; x += 16) block(from + x * from_pitch, from_pitch, to + x, to_pitch);
-    for (int y = 0; y < rows; y++)
-        for (long x = whole; x < width; x++) to[y * to_pitch + x] = from[x * from_pitch + y];
+    from += walk_at(&w, a) + x0 * from_pitch + y0;
+    to += walk_at(&w, b) + y0 * to_pitch + x0;
+    for (long y = 0; y < whole_rows; y += 16)
+        for (long x = 0; x < whole_columns; x += 16) block(from + x * from_pitch + y, from_pitch, to + y * to_pitch + x, to_pitch);
+    for (long y = 0; y < rows; y++)
+        for (long x = y < whole_rows ? whole_columns : 0; x < columns; x++) to[y * to_pitch + x] = from[x * from_pitch + y];
 }
 #endif

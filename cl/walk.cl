@@ -8,8 +8,9 @@ INLINE void walk_start(walk *w, long8 shape, int outer, long row) {
     w->outer = outer;
     vstore8(shape, 0, w->shape);
     for (int i = outer - 1; i >= 0; i--) {
-        w->index[i] = row % w->shape[i];
-        row /= w->shape[i];
+        const long above = row / w->shape[i];
+        w->index[i] = row - above * w->shape[i];
+        row = above;
     }
 }
 

@@ -3,7 +3,8 @@
 
 /* Elements per work-group: enough to pay for its start, few enough to share among the cores. */
 #define GROUP_ELEMENTS 16384
-#define TILE 16
+#define HIGH 16 /* as in cl/move.cl */
+#define WIDE 512
 
 static clattn_walk pair(const clattn_tensor *destination, const clattn_tensor *source) {
     clattn_walk walk;
@@ -48,14 +49,14 @@ static void drop_axis(clattn_walk *walk, int axis) {
     }
 }
 
-/* A group is one strip of TILE destination rows in one plane: the plane's columns are the source's rows. */
+/* A group is one strip of one plane, whose columns are the source's rows. */
 clattn_status clattn_move_tiles(clattn_call *call, const clattn_tensor *destination, const clattn_tensor *source) {
     clattn_walk walk = pair(destination, source);
     const int axis = source_axis(&walk), last = walk.rank - 1;
     const int64_t height = walk.shape[axis], width = walk.shape[last], to_pitch = walk.strides[0][axis], from_pitch = walk.strides[1][last];
-    const int64_t strips = (height + TILE - 1) / TILE;
+    const int64_t across = (width + WIDE - 1) / WIDE, down = (height + HIGH - 1) / HIGH;
     drop_axis(&walk, last);
     drop_axis(&walk, axis);
-    const size_t groups = (size_t)(clattn_walk_count(&walk) * strips);
-    return clattn_run_kernel(call, "move", "tiles", "", 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(source), ARG_T(destination), clattn_walk_strides(&walk, 1), clattn_walk_strides(&walk, 0), clattn_walk_shape(&walk), ARG_I32(walk.rank), ARG_I64(height), ARG_I64(width), ARG_I64(from_pitch), ARG_I64(to_pitch), ARG_I64(strips));
+    const size_t groups = (size_t)(clattn_walk_count(&walk) * across * down);
+    return clattn_run_kernel(call, "move", "tiles", "", 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(source), ARG_T(destination), clattn_walk_strides(&walk, 1), clattn_walk_strides(&walk, 0), clattn_walk_shape(&walk), ARG_I32(walk.rank), ARG_I64(height), ARG_I64(width), ARG_I64(from_pitch), ARG_I64(to_pitch), ARG_I64(across));
 }
