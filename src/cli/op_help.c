@@ -47,15 +47,16 @@ static const char *element_name(const clattn_field *field) {
 }
 
 static void describe_tensor(FILE *stream, const clattn_field *field) {
-    char name[64], shape[96] = "any shape";
-    snprintf(name, sizeof name, "%s%s%s", field->name, field->flags & CLATTN_FIELD_LIST ? "0, 1, ..." : "", field->flags & CLATTN_FIELD_OPTIONAL && field->kind == CLATTN_FIELD_INPUT ? "?" : "");
+    char name[64], shape[96] = ""; /* "*": the text tells */
+    if (field->flags & CLATTN_FIELD_LIST) snprintf(name, sizeof name, "%s0, %s1, ...", field->name, field->name);
+    else snprintf(name, sizeof name, "%s%s", field->name, field->flags & CLATTN_FIELD_OPTIONAL && field->kind == CLATTN_FIELD_INPUT ? "?" : "");
     if (*field->shape != '*') snprintf(shape, sizeof shape, "[%s]%s", field->shape + (*field->shape == '~'), *field->shape == '~' ? " or broadcast to it" : "");
     for (char *bar = strchr(shape, '|'); bar && strlen(shape) + 6 < sizeof shape; bar = strchr(bar + 6, '|')) {
         memmove(bar + 6, bar + 1, strlen(bar));
         memcpy(bar, "] or [", 6);
     }
     fprintf(stream, "  %-14s %-5s %-16s %s%s\n", name, element_name(field), shape, field->text, field->flags & CLATTN_FIELD_LATER ? " (not in this release)" : "");
-    if (field->value_limit) fprintf(stream, "  %-14s       values from 0, %s\n", "", field->value_limit);
+    if (field->value_limit) fprintf(stream, "  %-14s       values from 0, and %s\n", "", field->value_limit);
 }
 
 static void print_words(FILE *stream, const clattn_field *field, const char *between) {
@@ -67,10 +68,11 @@ static void print_words(FILE *stream, const clattn_field *field, const char *bet
     }
 }
 
+/* A bound that is only there because every range has two is not told. */
 static void print_range(FILE *stream, const char *what, const clattn_field *field) {
     fputs(what, stream);
     if (field->low == 0 && field->high == 0) return;
-    if (field->high > 1e15) fprintf(stream, " from %.9g", field->low);
+    if (field->high > 1e9) fprintf(stream, " from %.9g", field->low);
     else fprintf(stream, " in %.9g..%.9g", field->low, field->high);
 }
 

@@ -164,7 +164,7 @@ static const clattn_field gru_fields[] = {
     CLATTN_IN(clattn_gru_args, b_ih, "3H|R,3H", CLATTN_FIELD_OPTIONAL, ""),
     CLATTN_IN(clattn_gru_args, b_hh, "3H|R,3H", CLATTN_FIELD_OPTIONAL, ""),
     CLATTN_IN(clattn_gru_args, h0, "R,B,H", CLATTN_FIELD_OPTIONAL, "the first states; absent = 0"),
-    CLATTN_IN_INT(clattn_gru_args, lengths, "B", CLATTN_FIELD_OPTIONAL, "valid steps; beyond them out is 0 and the state is kept"),
+    CLATTN_IN_INT_LIMITED(clattn_gru_args, lengths, "B", "<=T", CLATTN_FIELD_OPTIONAL, "valid steps; beyond them out is 0 and the state is kept"),
     CLATTN_OUT(clattn_gru_args, out, "out", "B,T,H*R", 0, "forward half first"),
     CLATTN_OUT(clattn_gru_args, h_n, "h_n", "R,B,H", 0, "the last states"),
     CLATTN_PARAM(clattn_gru_args, bidirectional, "bidirectional", CLATTN_FIELD_BOOL, 0, 0, 0, "a second unit runs backward from the last valid step"),
