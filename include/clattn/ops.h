@@ -454,7 +454,7 @@ typedef struct clattn_slice_args {
 } clattn_slice_args;
 CLATTN_API clattn_status clattn_slice(clattn_context *context, const clattn_slice_args *args);
 
-/* out's axis i is x's axis axes[i]; default: all reversed. Copies; clattn_tensor_transposed makes a view instead. */
+/* out's axis i is x's axis axes[i] (negative: from the end); default: all reversed. Copies; clattn_tensor_transposed makes a view instead. */
 typedef struct clattn_transpose_args {
     const clattn_tensor *x; /* [..] */
     clattn_tensor *out;
