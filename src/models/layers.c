@@ -55,7 +55,7 @@ clattn_status clattn_layers_open(clattn_layers *layers, clattn_context *context,
     const char *found = layers->status ? NULL : clattn_weights_metadata(layers->file, "model");
     if (!layers->status && (!found || strcmp(found, model)))
         clattn_layers_fail(layers, CLATTN_ERROR_FORMAT, "%s: its metadata say model \"%s\", expected \"%s\"", path, found ? found : "", model);
-    const size_t count = layers->status ? 0 : clattn_weights_count(layers->file);
+    const size_t count = clattn_weights_count(layers->file);
     layers->weights = calloc(count + 1, sizeof *layers->weights);
     if (!layers->weights) clattn_layers_fail(layers, CLATTN_ERROR_OUT_OF_MEMORY, "%s: out of host memory", path);
     for (size_t i = 0; i < count && !layers->status; i++) upload(layers, i, path);
