@@ -8,7 +8,7 @@
 __kernel void scalar(IN(x), OUT(out), const long channels, const long pixels, const int max_at, const int mean_at, const int kinds, const long count) {
     const long n = get_global_id(0);
     if (n >= count) return;
-    const long b = n / pixels, p = n % pixels;
+    const long b = n / pixels, p = n - b * pixels;
     x += x_offset + b * channels * pixels + p;
     out += out_offset + b * kinds * pixels + p;
     float most = -INFINITY, total = 0;

@@ -18,7 +18,9 @@ __kernel void scalar(IN(x), IN(weight), IN(bias), OUT(out), const long8 sizes, c
     SHIFT(x);
     SHIFT(weight);
     SHIFT(out);
-    const long ox = n % OUT_WIDTH, oy = n / OUT_WIDTH % OUT_HEIGHT, o = n / OUT_WIDTH / OUT_HEIGHT % OUT_CHANNELS, b = n / OUT_WIDTH / OUT_HEIGHT / OUT_CHANNELS;
+    /* Without the operator %: Oclgrind cannot run what compilers make of it next to a division. */
+    const long row = n / OUT_WIDTH, plane_out = row / OUT_HEIGHT, b = plane_out / OUT_CHANNELS;
+    const long ox = n - row * OUT_WIDTH, oy = row - plane_out * OUT_HEIGHT, o = plane_out - b * OUT_CHANNELS;
     const long inputs = IN_CHANNELS / groups, plane = IN_HEIGHT * IN_WIDTH, y0 = oy * window.s0 - window.s4, x0 = ox * window.s1 - window.s5;
     x += (b * IN_CHANNELS + o / (OUT_CHANNELS / groups) * inputs) * plane;
     weight += o * inputs * TAPS_Y * TAPS_X;
@@ -47,14 +49,15 @@ __kernel void scalar(IN(x), IN(weight), IN(bias), OUT(out), const long8 sizes, c
 __kernel void pack(IN(weight), OUT(packed), const long outputs, const long inputs, const long taps, const long width, const long count) {
     const long n = get_global_id(0);
     if (n >= count) return;
-    const long blocks = (outputs + width - 1) / width, lane = n % width, tap = n / width % taps, c = n / width / taps % inputs;
-    const long block = n / width / taps / inputs, o = block % blocks * width + lane, group = block / blocks;
+    const long blocks = (outputs + width - 1) / width, row = n / width, plane = row / taps, block = plane / inputs, group = block / blocks;
+    const long lane = n - row * width, tap = row - plane * taps, c = plane - block * inputs, o = (block - group * blocks) * width + lane;
     packed[packed_offset + n] = o < outputs ? weight[weight_offset + ((group * outputs + o) * inputs + c) * taps + tap] : 0.0f;
 }
 #endif
 
 #if defined KERNEL_blocks || defined KERNEL_width
-/* `tile` = rows and columns of outputs, rows and columns of the input block, channels a pass, groups, channel blocks a group. */
+/* `tile` = rows and columns of outputs, rows and columns of the input block, channels a pass, groups, channel blocks a
+ * group, activation. */
 #define TILE_ROWS ((int)tile.s0)
 #define TILE_COLS ((int)tile.s1)
 #define BLOCK_ROWS ((int)tile.s2)
@@ -91,14 +94,15 @@ INLINE void load_block(__global const float *x, __local float *block, int channe
         }
 }
 
-INLINE float16 finish(float16 v, float shift) {
+/* ACT is ACT_NONE, ACT_RELU or 0: any `kind`. */
+INLINE float16 finish(float16 v, float shift, int kind) {
     v += shift;
 #if ACT == ACT_RELU
     v = select(v, (float16)(0.0f), v < 0.0f);
 #elif ACT != ACT_NONE
     float t[16];
     vstore16(v, 0, t);
-    for (int i = 0; i < 16; i++) t[i] = activate(t[i], ACT);
+    for (int i = 0; i < 16; i++) t[i] = activate(t[i], kind);
     v = vload16(0, t);
 #endif
     return v;
@@ -175,7 +179,7 @@ INLINE void accumulate(__local const float *block, __global const float *w, __lo
 }
 
 /* Writes `count` sums of consecutive pixels, 16 channels at a time, to the planes from `out` on; only `channels` exist. */
-INLINE void store_planes(__local const float *sums, __global const float *bias, __global float *out, long plane, int count, int channels) {
+INLINE void store_planes(__local const float *sums, __global const float *bias, __global float *out, long plane, int count, int channels, int kind) {
     for (int j = 0; j < NV; j++)
         for (int p = 0; p < count; p += 16) {
             const int n = min(16, count), first = min(p, count - n);
@@ -187,7 +191,7 @@ INLINE void store_planes(__local const float *sums, __global const float *bias, 
             for (int i = 0; i < 16; i++) {
                 const int o = j * 16 + i;
                 if (o >= channels) break;
-                const float16 v = finish(a[i], bias ? bias[o] : 0.0f);
+                const float16 v = finish(a[i], bias ? bias[o] : 0.0f, kind);
                 if (n == 16) vstore16(v, 0, out + o * plane + first);
                 else store_some(v, n, out + o * plane);
             }
@@ -197,8 +201,8 @@ INLINE void store_planes(__local const float *sums, __global const float *bias, 
 /* A group computes a tile of outputs of WIDTH channels: vectors along the channels, MR pixels x NV vectors in registers. */
 SINGLE void blocks(IN(x), IN(packed), IN(bias), OUT(out), const long8 sizes, const long8 window, const long8 tile, __local float *block, __local float *sums) {
     const long across = (OUT_WIDTH + TILE_COLS - 1) / TILE_COLS, groups = tile.s5, per_group = tile.s6;
-    const long oy = get_group_id(0) / across * TILE_ROWS, ox = get_group_id(0) % across * TILE_COLS, b = get_group_id(2);
-    const long group = get_group_id(1) / per_group, first = get_group_id(1) % per_group * WIDTH;
+    const long down = get_group_id(0) / across, group = get_group_id(1) / per_group, b = get_group_id(2);
+    const long oy = down * TILE_ROWS, ox = (get_group_id(0) - down * across) * TILE_COLS, first = (get_group_id(1) - group * per_group) * WIDTH;
     const long inputs = IN_CHANNELS / groups, outputs = OUT_CHANNELS / groups, taps = TAPS_Y * TAPS_X, o = group * outputs + first;
     const int rows = (int)min((long)TILE_ROWS, OUT_HEIGHT - oy), cols = (int)min((long)TILE_COLS, OUT_WIDTH - ox), pass = (int)tile.s4, step = (int)window.s1;
     x += x_offset + (b * IN_CHANNELS + group * inputs) * IN_HEIGHT * IN_WIDTH;
@@ -217,7 +221,7 @@ SINGLE void blocks(IN(x), IN(packed), IN(bias), OUT(out), const long8 sizes, con
     const int channels = (int)min((long)WIDTH, outputs - first);
     /* Whole rows lie one after the other in the output too. */
     const int pieces = cols == OUT_WIDTH ? 1 : rows, length = cols == OUT_WIDTH ? rows * cols : cols;
-    for (int k = 0; k < pieces; k++) store_planes(sums + k * length * WIDTH, bias, out + k * OUT_WIDTH, OUT_HEIGHT * OUT_WIDTH, length, channels);
+    for (int k = 0; k < pieces; k++) store_planes(sums + k * length * WIDTH, bias, out + k * OUT_WIDTH, OUT_HEIGHT * OUT_WIDTH, length, channels, (int)tile.s7);
 }
 #endif
 
@@ -238,7 +242,7 @@ INLINE float16 load_apart(__local const float *p, int step) {
 /* A group computes a tile of one output channel from all its input channels: vectors along the row, four rows at once. */
 SINGLE void width(IN(x), IN(weight), IN(bias), OUT(out), const long8 sizes, const long8 window, const long8 tile, __local float *block) {
     const long across = (OUT_WIDTH + TILE_COLS - 1) / TILE_COLS, groups = tile.s5, inputs = IN_CHANNELS / groups;
-    const long oy = get_group_id(0) / across * TILE_ROWS, ox = get_group_id(0) % across * TILE_COLS, o = get_group_id(1), b = get_group_id(2);
+    const long below = get_group_id(0) / across, oy = below * TILE_ROWS, ox = (get_group_id(0) - below * across) * TILE_COLS, o = get_group_id(1), b = get_group_id(2);
     const int rows = (int)min((long)TILE_ROWS, OUT_HEIGHT - oy), cols = (int)min((long)TILE_COLS, OUT_WIDTH - ox), step = (int)window.s1;
     const int taps_y = (int)TAPS_Y, taps_x = (int)TAPS_X, next = (int)window.s0 * BLOCK_COLS, down = (int)window.s2 * BLOCK_COLS, along = (int)window.s3;
     x += x_offset + (b * IN_CHANNELS + o / (OUT_CHANNELS / groups) * inputs) * IN_HEIGHT * IN_WIDTH;
@@ -270,7 +274,7 @@ SINGLE void width(IN(x), IN(weight), IN(bias), OUT(out), const long8 sizes, cons
             for (int k = 0; k < 4; k++) {
                 if (r + k >= rows) break;
                 __global float *to = out + (r + k) * OUT_WIDTH + i;
-                const float16 v = finish(total[k], shift);
+                const float16 v = finish(total[k], shift, (int)tile.s7);
                 if (cols - i >= 16) vstore16(v, 0, to);
                 else store_some(v, cols - i, to);
             }

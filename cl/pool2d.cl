@@ -39,8 +39,10 @@ __kernel void scalar(IN(x), RESULT, const long8 sizes, const long8 window, const
     if (n >= count) return;
     SHIFT(x);
     SHIFT(out);
-    const long x0 = n % OUT_WIDTH * window.s1 - window.s5, y0 = n / OUT_WIDTH % OUT_HEIGHT * window.s0 - window.s4;
-    __global const float *plane = x + n / OUT_WIDTH / OUT_HEIGHT * HEIGHT * WIDTH;
+    /* Without the operator %: Oclgrind cannot run what compilers make of it next to a division. */
+    const long line = n / OUT_WIDTH, image = line / OUT_HEIGHT;
+    const long x0 = (n - line * OUT_WIDTH) * window.s1 - window.s5, y0 = (line - image * OUT_HEIGHT) * window.s0 - window.s4;
+    __global const float *plane = x + image * HEIGHT * WIDTH;
     float best = NOTHING;
     long where = -1;
     for (long ky = 0; ky < sizes.s4; ky++) {
@@ -118,8 +120,8 @@ SINGLE void rows(IN(x), OUT(out), const long8 sizes, const long8 window, const l
     for (long i = 0; i < (OUT_WIDTH + 15) / 16 * 16; i++) columns[i] = (float)counted(i * window.s1 - window.s5, sizes.s5, window.s3, WIDTH, window.s7, sizes.s6 != 0);
 #endif
     for (long r = first; r < last; r++) {
-        const long y0 = r % OUT_HEIGHT * window.s0 - window.s4;
-        join_rows(x + r / OUT_HEIGHT * HEIGHT * WIDTH, row, y0, sizes, window);
+        const long image = r / OUT_HEIGHT, y0 = (r - image * OUT_HEIGHT) * window.s0 - window.s4;
+        join_rows(x + image * HEIGHT * WIDTH, row, y0, sizes, window);
 #ifdef AVG
         const float high = (float)counted(y0, sizes.s4, window.s2, HEIGHT, window.s6, sizes.s6 != 0);
 #endif

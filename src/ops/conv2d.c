@@ -161,10 +161,10 @@ static clattn_status pack(clattn_call *call, const clattn_conv2d_args *a, const 
     return clattn_run_kernel(call, "conv2d", "pack", "", 1, (size_t[]){ (size_t)count }, (size_t[]){ 0 }, ARG_T(a->weight), ARG_BUFFER(*packed), ARG_I64(outputs), ARG_I64(inputs), ARG_I64(taps), ARG_I64(width), ARG_I64(count));
 }
 
-/* Stride and activation are modes of the kernel; other strides than 1 and 2 come as an argument. */
+/* Small strides and the cheap activations are modes of the kernel; others come as arguments, so that few programs are built. */
 static void write_options(char *text, size_t size, const clattn_conv2d_args *a, const clattn_window *w, const plan *p) {
-    const int stride = w->stride[1] <= 2 ? (int)w->stride[1] : 0;
-    snprintf(text, size, "-DSTRIDE=%d -DACT=%d -DNV=%d -DMR=%d", stride, (int)a->activation, p->vectors, p->pixels);
+    const int stride = w->stride[1] <= 2 ? (int)w->stride[1] : 0, activation = a->activation <= CLATTN_ACTIVATION_RELU ? (int)a->activation : 0;
+    snprintf(text, size, "-DSTRIDE=%d -DACT=%d -DNV=%d -DMR=%d", stride, activation, p->vectors, p->pixels);
 }
 
 static clattn_arg sizes_arg(const clattn_call *call, const clattn_conv2d_args *a) {
@@ -181,7 +181,7 @@ static clattn_status enqueue_blocks(clattn_call *call, const void *raw) {
     const clattn_status status = pack(call, a, &p, &packed);
     if (status) return status;
     write_options(options, sizeof options, a, &w, &p);
-    return clattn_run_kernel(call, "conv2d", "blocks", options, 3, ((size_t[]){ (size_t)tiles(call, &p), (size_t)(a->groups * blocks), (size_t)a->x->shape[0] }), ((size_t[]){ 1, 1, 1 }), ARG_T(a->x), ARG_BUFFER(packed), ARG_T(a->bias), ARG_T(a->out), sizes_arg(call, a), clattn_window_arg(&w), clattn_arg_i64x8(p.rows, p.cols, p.in_rows, p.in_cols, p.channels, a->groups, blocks, 0), ARG_LOCAL((size_t)p.x_bytes), ARG_LOCAL((size_t)p.y_bytes));
+    return clattn_run_kernel(call, "conv2d", "blocks", options, 3, ((size_t[]){ (size_t)tiles(call, &p), (size_t)(a->groups * blocks), (size_t)a->x->shape[0] }), ((size_t[]){ 1, 1, 1 }), ARG_T(a->x), ARG_BUFFER(packed), ARG_T(a->bias), ARG_T(a->out), sizes_arg(call, a), clattn_window_arg(&w), clattn_arg_i64x8(p.rows, p.cols, p.in_rows, p.in_cols, p.channels, a->groups, blocks, a->activation), ARG_LOCAL((size_t)p.x_bytes), ARG_LOCAL((size_t)p.y_bytes));
 }
 
 /* ---- width: vectors along the output's rows, one output channel a group; for depthwise and few output channels ---- */
@@ -209,7 +209,7 @@ static clattn_status enqueue_width(clattn_call *call, const void *raw) {
     const plan p = plan_width(call, a);
     char options[96];
     write_options(options, sizeof options, a, &w, &p);
-    return clattn_run_kernel(call, "conv2d", "width", options, 3, ((size_t[]){ (size_t)tiles(call, &p), (size_t)a->weight->shape[0], (size_t)a->x->shape[0] }), ((size_t[]){ 1, 1, 1 }), ARG_T(a->x), ARG_T(a->weight), ARG_T(a->bias), ARG_T(a->out), sizes_arg(call, a), clattn_window_arg(&w), clattn_arg_i64x8(p.rows, p.cols, p.in_rows, p.in_cols, p.channels, a->groups, 0, 0), ARG_LOCAL((size_t)p.x_bytes));
+    return clattn_run_kernel(call, "conv2d", "width", options, 3, ((size_t[]){ (size_t)tiles(call, &p), (size_t)a->weight->shape[0], (size_t)a->x->shape[0] }), ((size_t[]){ 1, 1, 1 }), ARG_T(a->x), ARG_T(a->weight), ARG_T(a->bias), ARG_T(a->out), sizes_arg(call, a), clattn_window_arg(&w), clattn_arg_i64x8(p.rows, p.cols, p.in_rows, p.in_cols, p.channels, a->groups, 0, a->activation), ARG_LOCAL((size_t)p.x_bytes));
 }
 
 /* ---- scalar ---- */

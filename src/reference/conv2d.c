@@ -30,5 +30,5 @@ void clattn_reference_conv2d(const clattn_call *call, const void *args, clattn_b
     for (int64_t b = 0; b < ref_size(a->x, 0); b++)
         for (int64_t o = 0; o < ref_size(a->weight, 0); o++)
             for (int64_t y = 0; y < height; y++)
-                for (int64_t x = 0; x < width; x++) *out++ = ref_activation(a->activation, output(a, &w, b, o, y, x, bounds));
+                for (int64_t x = 0; x < width; x++) *out++ = ref_activation((int)a->activation, output(a, &w, b, o, y, x, bounds));
 }
