@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 
 #include "../support/cases.h"
+#include "../support/device.h"
 
 Test(conv2d, against_reference) {
     test_cases((const char *const[]){
@@ -39,6 +40,28 @@ Test(conv2d, refusals) {
         "conv2d x[1,1,5,5] weight[1,1,3,3] stride=0 => stride=0: expected a number in 1..1048576", "conv2d x[1,1,5,5] weight[1,1,3,3] padding=-1 => padding=-1", "conv2d x[1,1,5,5] weight[1,1,3,3] dilation=0 => dilation=0", "conv2d x[1,1,5,5] weight[1,1,3,3] padding=9999999999 => padding=9999999999",
         "conv2d x[1,1,5,5] weight[1,1,3,3] groups=-1 => groups=-1", "conv2d x[1,1,5,5] weight[1,1,0,3] => weight has a kernel of 0 along the height", "conv2d x[1,1,5,5] weight[1,1,3] => weight [1,1,3] does not fit", "conv2d x[1,5,5] weight[1,5,3,3] => x [1,5,5] does not fit",
         "conv2d x[1,1,5,5] weight[2,1,3,3] bias[3] => bias [3] does not fit weight [2,1,3,3]: O is 2 there, 3 here", "conv2d x[1,1,5,5] => weight is missing", "conv2d x[1,1,5,5] weight[1,1,3,3] activation=elu => expected one of", NULL });
+}
+
+/* A frozen weight is packed once; after a thaw its new values count. */
+Test(conv2d, frozen_weight) {
+    clattn_context *context = test_open();
+    clattn_case *c;
+    cr_assert_eq(clattn_case_open(context, "conv2d x[1,2,5,6] weight[17,2,3,3]", test_seed(), 0, &c), CLATTN_OK, "%s", clattn_message(context));
+    clattn_conv2d_args *args = clattn_case_args(c);
+    clattn_tensor weight = *args->weight;
+    float values[17 * 2 * 3 * 3];
+    clattn_tensor_freeze(&weight);
+    for (int i = 0; i < 2; i++) cr_expect_eq(clattn_case_check(c, NULL), CLATTN_OK, "%s", clattn_message(context));
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) values[i] = (float)(i % 7);
+    clattn_tensor_thaw(&weight);
+    cr_assert_eq(clattn_tensor_write(context, &weight, values), CLATTN_OK, "%s", clattn_message(context));
+    for (int i = 0; i < 2; i++) {
+        cr_expect_eq(clattn_case_check(c, NULL), CLATTN_OK, "%s", clattn_message(context));
+        clattn_tensor_freeze(&weight);
+    }
+    clattn_tensor_thaw(&weight);
+    clattn_case_close(&c);
+    clattn_close(&context);
 }
 
 Test(conv2d, goldens) {
