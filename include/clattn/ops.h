@@ -267,7 +267,8 @@ typedef struct clattn_channel_attention_args {
 } clattn_channel_attention_args;
 CLATTN_API clattn_status clattn_channel_attention(clattn_context *context, const clattn_channel_attention_args *args);
 
-/* CBAM's spatial half: max and mean over the channels, k x k convolution (padding k/2, no bias), batch norm, sigmoid. */
+/* CBAM's spatial half: max and mean over the channels, k x k convolution (padding k/2, no bias), batch norm, sigmoid.
+ * Batch norm needs mean and var; gamma or beta without them is refused. A NaN in any channel makes its pixel's maximum NaN. */
 typedef struct clattn_spatial_attention_args {
     const clattn_tensor *x;      /* [B,C,H,W] */
     const clattn_tensor *weight; /* [1,2,k,k], k odd */
@@ -282,7 +283,8 @@ typedef struct clattn_spatial_attention_args {
 } clattn_spatial_attention_args;
 CLATTN_API clattn_status clattn_spatial_attention(clattn_context *context, const clattn_spatial_attention_args *args);
 
-/* CBAM: channel attention, then spatial attention on the refined map, which is never stored. */
+/* CBAM: channel attention, then spatial attention on the refined map, which is never stored. With spatial off, weight and
+ * batch norm are not used. */
 typedef struct clattn_cbam_args {
     const clattn_tensor *x;      /* [B,C,H,W] */
     const clattn_tensor *w1;     /* [R,C] */

@@ -16,6 +16,7 @@ Test(channel_attention, against_reference) {
         "channel_attention x[2,5,3,7] w1[3,5] w2[5,3] " BOTH, "channel_attention x[2,5,3,7] w1[3,5] b1[3] w2[5,3] " BOTH, "channel_attention x[2,5,3,7] w1[3,5] w2[5,3] b2[5] " BOTH,
         "channel_attention x[1,1,1,1] w1[1,1] b1[1] w2[1,1] b2[1] " BOTH, "channel_attention x[3,17,1,1] w1[2,17] w2[17,2] " BOTH, "channel_attention x[1,16,15,1] w1[17,16] w2[16,17] " BOTH, "channel_attention x[2,33,1,17] w1[16,33] w2[33,16] " BOTH,
         "channel_attention x[1,2,131,127] w1[2,2] w2[2,2] " BOTH, "channel_attention x[2,5,3,7]*10000 w1[3,5] w2[5,3] " BOTH, "channel_attention x[0,5,3,7] w1[3,5] w2[5,3] " BOTH, "channel_attention x[2,5,3,0] w1[3,5] w2[5,3] " BOTH,
+        "channel_attention x[256,2,2,3] w1[3,2] b1[3] w2[2,3] " BOTH, /* enough images for any number of compute units */
         "channel_attention x[2,2,5,5]" NAN_FIRST " w1[1,2] w2[2,1] pools=max " BOTH, "channel_attention x[1,1,5,8]:-inf w1[1,1]:0.5 w2[1,1]:0.5 pools=max " BOTH, "channel_attention x[1,1,5,8]:inf,-inf w1[1,1]:0.5 w2[1,1]:0.5 pools=max " BOTH, NULL });
 }
 
@@ -27,6 +28,7 @@ Test(spatial_attention, against_reference) {
         "spatial_attention x[1,4,17,1] weight[1,2,3,3] " BOTH, "spatial_attention x[2,7,3,17] weight[1,2,7,7]*0.3 " BOTH, "spatial_attention x[4,8,4,4] weight[1,2,7,7]*0.3 " BOTH, "spatial_attention x[2,3,29,31] weight[1,2,7,7]*0.3 " BOTH,
         "spatial_attention x[1,6,29,31] weight[1,2,7,7]*0.3 " BOTH, "spatial_attention x[2,4,2,449] weight[1,2,3,3] " BOTH, "spatial_attention x[0,5,9,7] weight[1,2,7,7] " BOTH, "spatial_attention x[2,0,2,3] weight[1,2,3,3] " BOTH, "spatial_attention x[2,3,0,3] weight[1,2,3,3] " BOTH,
         "spatial_attention x[2,5,9,7]*10000 weight[1,2,3,3] " BOTH, "spatial_attention x[2,2,3,40]" NAN_FIRST " weight[1,2,3,3]*0.1 " BOTH, "spatial_attention x[1,1,5,8]" NAN_FIRST " weight[1,2,3,3]*0.1 " BOTH, "spatial_attention x[1,3,2,3]" NAN_FIRST " weight[1,2,1,1]*0.1 " BOTH,
+        "spatial_attention x[256,2,2,3] weight[1,2,3,3] " BOTH,
         "spatial_attention x[1,2,1,20]:inf,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,-inf,1,2,3,4,5,6 weight[1,2,1,1]:0.1,0 " BOTH, NULL });
 }
 
@@ -37,6 +39,7 @@ Test(cbam, against_reference) {
         "cbam x[2,5,9,7] w1[3,5] w2[5,3] weight[1,2,3,3] " ALL, "cbam x[1,1,1,1] w1[1,1] b1[1] w2[1,1] b2[1] weight[1,2,7,7] " ALL, "cbam x[1,17,1,15] w1[2,17] w2[17,2] weight[1,2,3,3] " ALL, "cbam x[2,16,16,1] w1[1,16] w2[16,1] weight[1,2,1,1] " ALL,
         "cbam x[1,31,17,13] w1[2,31] w2[31,2] weight[1,2,7,7]*0.3 " NORM ALL, "cbam x[4,19,23,29] w1[2,19] w2[19,2] weight[1,2,7,7]*0.3 " NORM ALL, "cbam x[0,5,9,7] w1[3,5] w2[5,3] weight[1,2,3,3] " ALL, "cbam x[2,5,9,0] w1[3,5] w2[5,3] weight[1,2,3,3] " ALL,
         "cbam x[2,7,12,450] w1[3,7] w2[7,3] weight[1,2,7,7]*0.3 " ALL, "cbam x[2,83,129,131] w1[5,83]*0.1 w2[83,5] weight[1,2,3,3] " ALL, "cbam x[2,5,9,7]*10000 w1[3,5] w2[5,3] weight[1,2,3,3] " ALL,
+        "cbam x[256,2,2,3] w1[3,2] b1[3] w2[2,3] weight[1,2,3,3] " ALL,
         "cbam x[2,2,5,5]" NAN_FIRST " w1[1,2]*0.1 w2[2,1] weight[1,2,3,3] " ALL, NULL });
 }
 

@@ -14,6 +14,8 @@ Test(squeeze_excite, against_reference) {
         "squeeze_excite x[1,1,1,1] w1[1,1] b1[1] w2[1,1] b2[1] -> out gate", "squeeze_excite x[1,17,1,1] w1[1,17] w2[17,1] -> out gate", "squeeze_excite x[3,15,1,15] w1[16,15] b1[16] w2[15,16] -> out gate",
         "squeeze_excite x[4,16,16,1] w1[15,16] w2[16,15] b2[16] -> out gate", "squeeze_excite x[2,17,17,1] w1[17,17] w2[17,17] -> out gate", "squeeze_excite x[1,3,9,7] w1[2,3] w2[3,2] -> out gate", "squeeze_excite x[6,31,13,5] w1[37,31] b1[37] w2[31,37] b2[31] -> out gate",
         "squeeze_excite x[2,67,8,8] w1[33,67]*0.1 w2[67,33]*0.1 -> out gate", "squeeze_excite x[1,2,131,127] w1[2,2] w2[2,2] -> out gate", "squeeze_excite x[2,3,129,127] w1[2,3] w2[3,2] -> out gate",
+        /* enough images for any number of compute units */
+        "squeeze_excite x[256,2,2,3] w1[3,2] b1[3] w2[2,3] -> out gate",
         /* nothing */
         "squeeze_excite x[0,5,3,7] w1[3,5] w2[5,3] -> out gate", "squeeze_excite x[2,0,3,7] w1[3,0] w2[0,3] -> out gate", "squeeze_excite x[2,5,0,7] w1[3,5] w2[5,3] -> out gate", "squeeze_excite x[2,5,3,7] w1[0,5] w2[5,0] b2[5] -> out gate",
         /* an output past the cache with rows that do not begin on a cache line; large values; NaN and infinity */
