@@ -246,6 +246,16 @@ Test(tool, refuses_and_writes_nothing) {
     cr_expect_not(exists("out.npy"));
 }
 
+Test(tool, lengths_and_indices) {
+    const int64_t unit[] = { 3, 1 };
+    write_array("steps.npy", CLATTN_FILE_F32, 3, (int64_t[]){ 1, 7, 1 }, NULL);
+    write_array("w.npy", CLATTN_FILE_F32, 2, unit, NULL);
+    if (run("op gru --help") == 0) expect("op gru --in x=steps.npy --in w_ih=w.npy --in w_hh=w.npy --in lengths=long.npy --out out=bad.npy", 2, "lengths (long.npy) holds 8 at [0], outside 0..7");
+    if (run("op luong_attention --help") == 0) expect("op luong_attention --in target=steps.npy --in source=steps.npy --in key_lengths=long.npy --out context=bad.npy", 2, "holds 8 at [0], outside 0..7");
+    if (run("op gather --help") == 0) expect("op gather --in x=table.npy --in indices=ids4.npy --out out=bad.npy", 2, "holds 4 at [1,0], outside 0..3");
+    cr_expect_not(exists("bad.npy"));
+}
+
 /* Operations with several outputs, lists, lengths and ids; each is tried where it is built. */
 static bool has(const char *op) {
     char arguments[64];
