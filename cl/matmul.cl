@@ -3,29 +3,10 @@
 /* out[b][m][n] = act(sum_k a[b](m,k) b[b](k,n) + bias[n]). The strides of one matrix are (a_m, a_k, b_k, b_n); `lead` holds the
  * sizes of the leading axes, right-aligned, and a_lead, b_lead the strides along them. */
 
+/* The kinds of activation are few a program: each is compiled for its own. */
 #ifdef ACT
 #define ACTIVATE(x) activate(x, ACT)
-INLINE float16 activate_lanes(float16 x) {
-    float t[16];
-    vstore16(x, 0, t);
-    for (int i = 0; i < 16; i++) t[i] = activate(t[i], ACT);
-    return vload16(0, t);
-}
-#if ACT == ACT_RELU
-#define ACTIVATE_16(x) select(x, (float16)(0.0f), (x) < 0.0f)
-#elif ACT == ACT_LEAKY_RELU
-#define ACTIVATE_16(x) select(x, 0.01f * (x), (x) < 0.0f)
-#elif ACT == ACT_SIGMOID
-#define ACTIVATE_16(x) select(sigmoid_16(x), x, isnan(x))
-#elif ACT == ACT_SILU
-#define ACTIVATE_16(x) ((x) * sigmoid_16(x))
-#elif ACT == ACT_TANH
-#define ACTIVATE_16(x) select(tanh_16(x), x, isnan(x))
-#elif ACT == ACT_GELU_TANH
-#define ACTIVATE_16(x) (0.5f * (x) * (1.0f + tanh_16(0.79788456080286536f * ((x) + 0.044715f * (x) * (x) * (x)))))
-#else
-#define ACTIVATE_16(x) activate_lanes(x)
-#endif
+#define ACTIVATE_16(x) activate_16(x, ACT)
 #else
 #define ACTIVATE(x) (x)
 #define ACTIVATE_16(x) (x)
@@ -54,7 +35,7 @@ INLINE long lead_offset(long batch, long8 lead, long8 lead_strides) {
 }
 
 #ifdef KERNEL_scalar
-__kernel void scalar(IN(a), IN(b), IN(bias), OUT(out), const long batches, const long M, const long N, const long K, const long4 strides, const long8 lead, const long8 a_lead, const long8 b_lead) {
+__kernel void scalar(IN(a), IN(b), IN(bias), OUT(out), const int has_bias, const long batches, const long M, const long N, const long K, const long4 strides, const long8 lead, const long8 a_lead, const long8 b_lead) {
     const long i = get_global_id(0);
     if (i >= batches * M * N) return;
     SHIFT(a);
@@ -65,9 +46,7 @@ __kernel void scalar(IN(a), IN(b), IN(bias), OUT(out), const long batches, const
     b += lead_offset(batch, lead, b_lead) + n * strides.s3;
     float sum = 0;
     for (long k = 0; k < K; k++) sum = fma(a[k * strides.s1], b[k * strides.s2], sum);
-#ifdef BIAS
-    sum += bias[bias_offset + n];
-#endif
+    if (has_bias) sum += bias[bias_offset + n];
     out[i] = ACTIVATE(sum);
 }
 #endif
@@ -143,13 +122,10 @@ INLINE void pack_rows(__global const float *a, long rows, int depth, long m_stri
 #endif
 
 /* A group computes rows_per_group rows by panels_per_group panels of one matrix of out, DEPTH values of k after the other. */
-SINGLE void blocked(IN(a), IN(packed), IN(bias), OUT(out), const long M, const long N, const long K, const long m_stride, const long k_stride, const long8 lead, const long8 a_lead, const long8 packed_lead, const long rows_per_group, const long panels, const long panels_per_group) {
+SINGLE void blocked(IN(a), IN(packed), IN(bias), OUT(out), const int has_bias, const long M, const long N, const long K, const long m_stride, const long k_stride, const long8 lead, const long8 a_lead, const long8 packed_lead, const long rows_per_group, const long panels, const long panels_per_group) {
     SHIFT(a);
     SHIFT(packed);
     SHIFT(out);
-#ifdef BIAS
-    SHIFT(bias);
-#endif
 #ifdef PACK_A
     __local float block[ROWS * DEPTH];
 #endif
@@ -194,9 +170,7 @@ SINGLE void blocked(IN(a), IN(packed), IN(bias), OUT(out), const long M, const l
                         __global float *to = out + (m + i) * N + n0 + 16 * j;
                         float16 v = acc[i][j];
                         if (k0) v += load_columns(to, columns);
-#ifdef BIAS
-                        if (last_block) v += load_columns(bias + n0 + 16 * j, columns);
-#endif
+                        if (last_block && has_bias) v += load_columns(bias + bias_offset + n0 + 16 * j, columns);
                         if (last_block) v = ACTIVATE_16(v);
                         store_columns(v, columns, to);
                     }
@@ -209,7 +183,7 @@ SINGLE void blocked(IN(a), IN(packed), IN(bias), OUT(out), const long M, const l
 #ifdef KERNEL_rows_dot
 #define NR (MR == 1 ? 8 : 4)
 /* Few rows, b contiguous along k: sums along k in vectors, `columns_per_group` columns a group. */
-SINGLE void rows_dot(IN(a), IN(b), IN(bias), OUT(out), const long M, const long N, const long K, const long4 strides, const long8 lead, const long8 a_lead, const long8 b_lead, const long columns_per_group) {
+SINGLE void rows_dot(IN(a), IN(b), IN(bias), OUT(out), const int has_bias, const long M, const long N, const long K, const long4 strides, const long8 lead, const long8 a_lead, const long8 b_lead, const long columns_per_group) {
     SHIFT(a);
     SHIFT(b);
     SHIFT(out);
@@ -239,9 +213,7 @@ SINGLE void rows_dot(IN(a), IN(b), IN(bias), OUT(out), const long M, const long 
                 for (int i = 0; i < MR && m + i < M; i++) {
                     float sum = sum16(acc[i][j]);
                     for (int k = 0; k < rest; k++) sum = fma(row[i][whole + k], column[j][whole + k], sum);
-#ifdef BIAS
-                    sum += bias[bias_offset + n + j];
-#endif
+                    if (has_bias) sum += bias[bias_offset + n + j];
                     out[(m + i) * N + n + j] = ACTIVATE(sum);
                 }
         }
@@ -265,14 +237,10 @@ SINGLE void rows_dot(IN(a), IN(b), IN(bias), OUT(out), const long M, const long 
             if (m + i < M)                                                                                             \
                 UNROLL for (int j = 0; j < vectors; j++) store_columns(ACTIVATE_16(acc[i][j] + BIAS_16(n + 16 * j, columns)), columns, out + (m + i) * N + n + 16 * j); \
     } while (0)
-#ifdef BIAS
-#define BIAS_16(at, columns) load_columns(bias + bias_offset + (at), columns)
-#else
-#define BIAS_16(at, columns) (float16)(0.0f)
-#endif
+#define BIAS_16(at, columns) (has_bias ? load_columns(bias + bias_offset + (at), columns) : (float16)(0.0f))
 
 /* Few rows, b contiguous along n. */
-SINGLE void rows_columns(IN(a), IN(b), IN(bias), OUT(out), const long M, const long N, const long K, const long4 strides, const long8 lead, const long8 a_lead, const long8 b_lead, const long columns_per_group) {
+SINGLE void rows_columns(IN(a), IN(b), IN(bias), OUT(out), const int has_bias, const long M, const long N, const long K, const long4 strides, const long8 lead, const long8 a_lead, const long8 b_lead, const long columns_per_group) {
     SHIFT(a);
     SHIFT(b);
     SHIFT(out);

@@ -109,7 +109,7 @@ static product product_of_matmul(const clattn_call *call, const clattn_matmul_ar
 
 static product product_of_linear(const clattn_call *call, const clattn_linear_args *args) {
     const clattn_tensor *x = args->x, *w = args->weight;
-    product p = { .a = x, .b = w, .bias = args->bias, .out = args->out, .activation = args->activation };
+    product p = { .a = x, .b = w, .bias = args->bias, .out = args->out, .activation = (int)args->activation };
     p.m = x->rank > 1 ? x->shape[x->rank - 2] : 1;
     p.n = clattn_dim(call, "O");
     p.k = clattn_dim(call, "I");
@@ -126,9 +126,11 @@ static product product_of(const clattn_call *call, const void *args) {
     return strcmp(call->op->name, "linear") == 0 ? product_of_linear(call, args) : product_of_matmul(call, args);
 }
 
+/* Tiles of `rows` by 16 * `vectors`. */
 static const char *options_of(const product *p, int rows, int vectors, char text[96]) {
-    snprintf(text, 96, "-DMR=%d -DNV=%d%s", rows, vectors, p->bias ? " -DBIAS" : "");
-    if (p->activation != CLATTN_ACTIVATION_NONE) snprintf(text + strlen(text), 96 - strlen(text), " -DACT=%d", p->activation);
+    char activation[24] = "";
+    if (p->activation != CLATTN_ACTIVATION_NONE) snprintf(activation, sizeof activation, " -DACT=%d", p->activation);
+    snprintf(text, 96, "-DMR=%d -DNV=%d%s", rows, vectors, activation);
     return text;
 }
 
@@ -143,7 +145,7 @@ static clattn_arg long8(const int64_t values[8]) {
 static clattn_status enqueue_scalar(clattn_call *call, const void *args) {
     char options[96];
     const product p = product_of(call, args);
-    return clattn_run_kernel(call, "matmul", "scalar", options_of(&p, 1, 1, options), 1, (size_t[]){ (size_t)(p.batches * p.m * p.n) }, (size_t[]){ 0 }, ARG_T(p.a), ARG_T(p.b), ARG_T(p.bias), ARG_T(p.out), ARG_I64(p.batches), ARG_I64(p.m), ARG_I64(p.n), ARG_I64(p.k), clattn_arg_i64x4(p.a_m, p.a_k, p.b_k, p.b_n), long8(p.lead), long8(p.a_lead), long8(p.b_lead));
+    return clattn_run_kernel(call, "matmul", "scalar", options_of(&p, 1, 1, options), 1, (size_t[]){ (size_t)(p.batches * p.m * p.n) }, (size_t[]){ 0 }, ARG_T(p.a), ARG_T(p.b), ARG_T(p.bias), ARG_T(p.out), ARG_I32(p.bias != NULL), ARG_I64(p.batches), ARG_I64(p.m), ARG_I64(p.n), ARG_I64(p.k), clattn_arg_i64x4(p.a_m, p.a_k, p.b_k, p.b_n), long8(p.lead), long8(p.a_lead), long8(p.b_lead));
 }
 
 /* ---- cpu: b packed in panels, a block of rows a group ---- */
@@ -210,7 +212,7 @@ static clattn_status enqueue_cpu(clattn_call *call, const void *args) {
     const int64_t rows = block_rows(&p, tile), blocks = ceil_div(p.m, rows), panels = ceil_div(p.n, 16 * vectors);
     const int64_t shares = ceil_div(WANTED_GROUPS, blocks * p.batches), per_group = ceil_div(panels, shares);
     snprintf(text, sizeof text, "%s -DROWS=%d%s", options_of(&p, tile, vectors, options), MAX_ROWS, p.a_k == 1 ? "" : " -DPACK_A");
-    return clattn_run_kernel(call, "matmul", "blocked", text, 3, ((size_t[]){ (size_t)blocks, (size_t)ceil_div(panels, per_group), (size_t)p.batches }), ((size_t[]){ 1, 1, 1 }), ARG_T(p.a), ARG_BUFFER(packed), ARG_T(p.bias), ARG_T(p.out), ARG_I64(p.m), ARG_I64(p.n), ARG_I64(p.k), ARG_I64(p.a_m), ARG_I64(p.a_k), long8(p.lead), long8(p.a_lead), long8(packed_lead), ARG_I64(rows), ARG_I64(panels), ARG_I64(per_group));
+    return clattn_run_kernel(call, "matmul", "blocked", text, 3, ((size_t[]){ (size_t)blocks, (size_t)ceil_div(panels, per_group), (size_t)p.batches }), ((size_t[]){ 1, 1, 1 }), ARG_T(p.a), ARG_BUFFER(packed), ARG_T(p.bias), ARG_T(p.out), ARG_I32(p.bias != NULL), ARG_I64(p.m), ARG_I64(p.n), ARG_I64(p.k), ARG_I64(p.a_m), ARG_I64(p.a_k), long8(p.lead), long8(p.a_lead), long8(packed_lead), ARG_I64(rows), ARG_I64(panels), ARG_I64(per_group));
 }
 
 /* ---- cpu_rows: few rows, b read once as it lies ---- */
@@ -227,7 +229,7 @@ static clattn_status enqueue_rows(clattn_call *call, const void *args) {
     const product p = product_of(call, args);
     const bool columns = p.b_n == 1;
     const int64_t unit = columns ? 64 : 8, per_group = ceil_div(ceil_div(p.n, WANTED_GROUPS), unit) * unit;
-    return clattn_run_kernel(call, "matmul", columns ? "rows_columns" : "rows_dot", options_of(&p, p.m == 1 ? 1 : p.m == 2 ? 2 : 4, 4, options), 2, ((size_t[]){ (size_t)ceil_div(p.n, per_group), (size_t)p.batches }), ((size_t[]){ 1, 1 }), ARG_T(p.a), ARG_T(p.b), ARG_T(p.bias), ARG_T(p.out), ARG_I64(p.m), ARG_I64(p.n), ARG_I64(p.k), clattn_arg_i64x4(p.a_m, p.a_k, p.b_k, p.b_n), long8(p.lead), long8(p.a_lead), long8(p.b_lead), ARG_I64(per_group));
+    return clattn_run_kernel(call, "matmul", columns ? "rows_columns" : "rows_dot", options_of(&p, p.m == 1 ? 1 : p.m == 2 ? 2 : 4, 4, options), 2, ((size_t[]){ (size_t)ceil_div(p.n, per_group), (size_t)p.batches }), ((size_t[]){ 1, 1 }), ARG_T(p.a), ARG_T(p.b), ARG_T(p.bias), ARG_T(p.out), ARG_I32(p.bias != NULL), ARG_I64(p.m), ARG_I64(p.n), ARG_I64(p.k), clattn_arg_i64x4(p.a_m, p.a_k, p.b_k, p.b_n), long8(p.lead), long8(p.a_lead), long8(p.b_lead), ARG_I64(per_group));
 }
 
 static const clattn_variant variants[] = {
