@@ -213,28 +213,40 @@ INLINE int16 allowed(__global const uchar *key_mask, __global const uchar *mask,
     return vload16(0, lane);
 }
 
-/* sums[16][padded] += p^T v over the tile's keys, vectors along the value. With `careful` a value that a query may not
- * attend, whose p is exactly 0, is not touched: it may be NaN. */
-INLINE void add_values(__local const float *p, __global const float *v, __global float *sums, int count, long padded, bool careful) {
-    for (long t = 0; t < padded; t += 16) {
-        float16 a[16];
+/* sums[..][padded] += p^T v over the tile's keys for 8 queries and `vectors` (1 or 2) vectors of the value. With `careful`
+ * a value that a query may not attend, whose p is exactly 0, is not touched: it may be NaN. */
+INLINE void add_block(__local const float *p, __global const float *v, __global float *sums, int count, long padded, int vectors, bool careful) {
+    float16 a[8][2];
 #pragma unroll
-        for (int q = 0; q < 16; q++) a[q] = vload16(0, sums + q * padded + t);
-        if (careful) {
-            for (int k = 0; k < count; k++) {
-                const float16 x = vload16(0, v + k * padded + t);
+    for (int q = 0; q < 8; q++)
 #pragma unroll
-                for (int q = 0; q < 16; q++) a[q] = fma((float16)(p[k * 16 + q]), p[k * 16 + q] == 0.0f ? (float16)(0.0f) : x, a[q]);
-            }
-        } else {
-            for (int k = 0; k < count; k++) {
-                const float16 x = vload16(0, v + k * padded + t);
+        for (int t = 0; t < vectors; t++) a[q][t] = vload16(t, sums + q * padded);
+    for (int k = 0; k < count; k++) {
+        float16 x[2];
 #pragma unroll
-                for (int q = 0; q < 16; q++) a[q] = fma((float16)(p[k * 16 + q]), x, a[q]);
-            }
+        for (int t = 0; t < vectors; t++) x[t] = vload16(t, v + k * padded);
+#pragma unroll
+        for (int q = 0; q < 8; q++) {
+            const float w = p[k * 16 + q];
+#pragma unroll
+            for (int t = 0; t < vectors; t++) a[q][t] = fma((float16)(w), careful && w == 0.0f ? (float16)(0.0f) : x[t], a[q][t]);
         }
+    }
 #pragma unroll
-        for (int q = 0; q < 16; q++) vstore16(a[q], 0, sums + q * padded + t);
+    for (int q = 0; q < 8; q++)
+#pragma unroll
+        for (int t = 0; t < vectors; t++) vstore16(a[q][t], t, sums + q * padded);
+}
+
+INLINE void add_values(__local const float *p, __global const float *v, __global float *sums, int count, long padded, bool careful) {
+    for (int q = 0; q < 16; q += 8) {
+        long t = 0;
+        if (careful) {
+            for (; t < padded; t += 16) add_block(p + q, v + t, sums + q * padded + t, count, padded, 1, true);
+        } else {
+            for (; t + 32 <= padded; t += 32) add_block(p + q, v + t, sums + q * padded + t, count, padded, 2, false);
+            if (t < padded) add_block(p + q, v + t, sums + q * padded + t, count, padded, 1, false);
+        }
     }
 }
 
