@@ -30,6 +30,11 @@ static inline void ref_bound(double *bound, double value) {
     if (value > *bound) *bound = value;
 }
 
+/* Short names inside; the static library exports only names with clattn_. */
+#define ref_rms clattn_ref_rms
+#define ref_activation clattn_ref_activation
+#define ref_sigmoid clattn_ref_sigmoid
+
 /* Root mean square of a host tensor's finite values; 0 when empty. For clattn_bounds.sum. */
 double ref_rms(const clattn_tensor *tensor);
 

@@ -1,0 +1,182 @@
+/* Choosing a device, and having none. Each test is a process of its own, so each sets its own environment first. */
+#define _XOPEN_SOURCE 700
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lines.h"
+
+static clattn_status open_with(const char *spec, log_lines *lines, clattn_context **context) {
+    *lines = (log_lines){ .warnings = 0 };
+    return clattn_open(context, &(clattn_open_params){ .device = spec, .log = keep_line, .log_user = lines, .no_cache = true });
+}
+
+static void expect_opens(const char *spec, const char *why) {
+    log_lines lines;
+    clattn_context *context;
+    cr_expect_eq(open_with(spec, &lines, &context), CLATTN_OK, "\"%s\": %s", spec ? spec : "NULL", clattn_message(context));
+    cr_expect(strstr(lines.text, why), "\"%s\": the log does not say \"%s\": %s", spec ? spec : "NULL", why, lines.text);
+    cr_expect_not_null(clattn_context_device(context));
+    clattn_close(&context);
+    cr_expect_null(context);
+}
+
+static void expect_none(const char *spec, const char *why) {
+    log_lines lines;
+    clattn_context *context;
+    cr_expect_eq(open_with(spec, &lines, &context), CLATTN_ERROR_NO_DEVICE, "\"%s\" opens", spec ? spec : "NULL");
+    cr_expect(strstr(clattn_message(context), why), "\"%s\": no \"%s\" in: %s", spec ? spec : "NULL", why, clattn_message(context));
+    cr_expect_null(clattn_context_device(context));
+    clattn_close(&context);
+}
+
+/* Upper and lower case turned over. */
+static void swap_case(char *text) {
+    for (; *text; text++)
+        if ((*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z')) *text ^= 32;
+}
+
+Test(devices, spec) {
+    clattn_device_info first;
+    size_t count = 0;
+    char message[1024], part[8];
+    unsetenv("CLATTN_DEVICE");
+    cr_assert_eq(clattn_device_list(&first, 1, &count, message, sizeof message), CLATTN_OK, "%s", message);
+    cr_assert_gt(count, 0);
+    expect_opens(NULL, "the best of");
+    expect_opens("", "the best of");
+    expect_opens("0:0", "\"0:0\" (from the caller)");
+    snprintf(part, sizeof part, "%.6s", first.name);
+    swap_case(part);
+    expect_opens(part, "(from the caller)");
+    expect_none("9:9", "no usable device matches \"9:9\" (from the caller); there is: 0:0");
+    expect_none("0:99999999999999999999", "there is: 0:0");
+    expect_none("0:0x", "there is: 0:0");
+    expect_none("no such device", "there is: 0:0");
+    cr_expect_eq(clattn_device_list(NULL, 0, &count, message, sizeof message), CLATTN_OK);
+    cr_expect_neq(clattn_device_list(&first, 1, NULL, message, sizeof message), CLATTN_OK);
+}
+
+Test(devices, kinds) {
+    static const char *const words[] = { "?", "cpu", "gpu", "accelerator" };
+    clattn_device_info infos[8];
+    size_t count = 0;
+    bool seen[4] = { false };
+    unsetenv("CLATTN_DEVICE");
+    cr_assert_eq(clattn_device_list(infos, 8, &count, NULL, 0), CLATTN_OK);
+    for (size_t i = 0; i < count && i < 8; i++) seen[infos[i].kind] = true;
+    for (int kind = CLATTN_DEVICE_CPU; kind <= CLATTN_DEVICE_ACCELERATOR; kind++) {
+        if (seen[kind]) expect_opens(words[kind], words[kind]);
+        else expect_none(words[kind], "there is: 0:0");
+    }
+}
+
+Test(devices, environment) {
+    setenv("CLATTN_DEVICE", "0:0", 1);
+    expect_opens(NULL, "\"0:0\" (from CLATTN_DEVICE)");
+    setenv("CLATTN_DEVICE", "nothing of that name", 1);
+    expect_none(NULL, "(from CLATTN_DEVICE)");
+    expect_none("", "(from CLATTN_DEVICE)");
+    expect_opens("0:0", "(from the caller)");
+    setenv("CLATTN_DEVICE", "", 1);
+    expect_opens(NULL, "the best of");
+}
+
+/* ---- Machines without a device ---- */
+
+static void write_icd(const char *name, const char *library) {
+    FILE *file = fopen(in_scratch(name), "w");
+    cr_assert_not_null(file);
+    fprintf(file, "%s\n", library);
+    fclose(file);
+}
+
+static void expect_no_device(const char *why) {
+    clattn_context *context = NULL;
+    clattn_tensor tensor;
+    char message[1024];
+    size_t count = 9;
+    unsetenv("OPENCL_LAYERS");
+    unsetenv("CLATTN_DEVICE");
+    setenv("OCL_ICD_VENDORS", scratch_directory(), 1);
+    expect_none(NULL, why);
+    expect_none("cpu", "pocl-opencl-icd");
+    cr_expect_eq(clattn_device_list(NULL, 0, &count, message, sizeof message), CLATTN_ERROR_NO_DEVICE);
+    cr_expect_eq(count, 0);
+    cr_expect(strstr(message, "pocl-opencl-icd") && strstr(message, why), "%s", message);
+    cr_expect_eq(clattn_open(&context, NULL), CLATTN_ERROR_NO_DEVICE);
+    cr_expect_neq(clattn_tensor_create(context, &tensor, CLATTN_F32, 0, NULL, NULL), CLATTN_OK);
+    clattn_close(&context);
+    remove_scratch_directory();
+}
+
+Test(devices, no_icd) {
+    scratch_directory();
+    expect_no_device("no OpenCL platform found");
+}
+
+Test(devices, missing_library) {
+    write_icd("broken.icd", "/nowhere/libOpenCL-nothing.so");
+    expect_no_device("no OpenCL platform found");
+}
+
+Test(devices, text_as_library) {
+    write_icd("libtext.so", "this is no library");
+    write_icd("broken.icd", in_scratch("libtext.so"));
+    expect_no_device("no OpenCL platform found");
+}
+
+Test(devices, empty_icd) {
+    write_icd("broken.icd", "");
+    expect_no_device("no OpenCL platform found");
+}
+
+Test(devices, platform_without_devices) {
+    const char *library = getenv("CLATTN_TEST_ICD");
+    cr_assert_not_null(library, "`meson test` sets CLATTN_TEST_ICD");
+    write_icd("none.icd", library);
+    expect_no_device("none has a device");
+}
+
+/* ---- Contexts that did not open ---- */
+
+Test(devices, failed_open) {
+    log_lines lines;
+    clattn_context *context;
+    clattn_tensor tensor;
+    size_t count = 0;
+    int rank;
+    int64_t shape[1][CLATTN_MAX_RANK];
+    double work;
+    clattn_case *c;
+    const clattn_op *op = clattn_op_get(0);
+    void *args = calloc(1, op->args_size);
+    cr_assert_eq(open_with("no such device", &lines, &context), CLATTN_ERROR_NO_DEVICE);
+    cr_expect_neq(clattn_tensor_create(context, &tensor, CLATTN_F32, 1, (int64_t[]){ 1 }, NULL), CLATTN_OK);
+    cr_expect_neq(clattn_finish(context), CLATTN_OK);
+    cr_expect_neq(clattn_prewarm(context, NULL, count, NULL, NULL), CLATTN_OK);
+    cr_expect_neq(clattn_op_run(context, op, args, NULL, NULL), CLATTN_OK);
+    cr_expect_neq(clattn_op_shapes(context, op, args, 1, &rank, shape, NULL), CLATTN_OK);
+    cr_expect_neq(clattn_op_work(context, op, args, &work, &work), CLATTN_OK);
+    cr_expect_neq(clattn_op_reference(context, op, args, &(double *){ NULL }, NULL), CLATTN_OK);
+    cr_expect_not_null(clattn_op_refusal(context, op, args, clattn_op_variant(op, 0)));
+    cr_expect_neq(clattn_case_open(context, clattn_op_example(op, 0), 1, 0, &c), CLATTN_OK);
+    cr_expect(strstr(clattn_message(context), "no such device"), "the message is lost: %s", clattn_message(context));
+    clattn_close(&context);
+    free(args);
+}
+
+Test(devices, nothing) {
+    clattn_context *none = NULL;
+    clattn_close(&none);
+    clattn_close(NULL);
+    clattn_tensor_free(NULL);
+    cr_expect_neq(clattn_open(NULL, NULL), CLATTN_OK);
+    cr_expect_neq(clattn_finish(NULL), CLATTN_OK);
+    cr_expect_not_null(clattn_message(NULL));
+    cr_expect_eq(clattn_driver_error(NULL), 0);
+    cr_expect_null(clattn_context_device(NULL));
+    cr_expect_neq(clattn_op_run(NULL, clattn_op_get(0), "", NULL, NULL), CLATTN_OK);
+}
