@@ -4,6 +4,8 @@
 
 #if defined(KERNEL_pack) || defined(KERNEL_sequence)
 #define UNROLL _Pragma("unroll")
+/* What is done once per row goes through memory in a loop: unrolled it would be most of the program and of its build. */
+#define ROLLED _Pragma("unroll 1")
 #define ROW 48 /* floats of packed W_hh that belong to one k: three gates of 16 units */
 
 INLINE float16 load_units(__global const float *p, long unit, long H) {
@@ -50,7 +52,7 @@ INLINE float16 blend_16(float16 z, float16 h, float16 n, int keep_new) {
     return k * h + (1.0f - k) * n;
 }
 
-/* acc[i][j] = bias + sum_k x[i][k] W[first + j][k] for ROWS rows and `gates` gates of the 16 units of `block`. */
+/* sums[i][j] = bias + sum_k x[i][k] W[first + j][k] for ROWS rows and `gates` gates of the 16 units of `block`. */
 #define SUMS(acc, gates, first, x)                                                                                     \
     UNROLL for (int j = 0; j < gates; j++) {                                                                           \
         const float16 start = flags & HAS_BIAS ? load_units(b_hh + (first + j) * H, unit, H) : (float16)(0.0f);        \
@@ -61,7 +63,10 @@ INLINE float16 blend_16(float16 z, float16 h, float16 n, int keep_new) {
         UNROLL for (int j = 0; j < gates; j++) weight[j] = vload16(first + j, block + k * ROW);                        \
         UNROLL for (int i = 0; i < ROWS; i++)                                                                          \
             UNROLL for (int j = 0; j < gates; j++) acc[i][j] = fma((float16)((x)[i * width + k]), weight[j], acc[i][j]); \
-    }
+    }                                                                                                                  \
+    UNROLL for (int i = 0; i < ROWS; i++)                                                                              \
+        UNROLL for (int j = 0; j < gates; j++) vstore16(acc[i][j], i * gates + j, sums);
+#define SUM(i, gates, j) vload16((i) * (gates) + (j), sums)
 
 /* One group runs ROWS rows of the batch in one direction through the whole sequence: steps need no barrier. `state` is its
  * room: the states before and after a step, and with RESET_BEFORE r*h and z, each [ROWS][width]. */
@@ -79,6 +84,7 @@ SINGLE void sequence(IN(gi), IN(packed), IN(b_hh), IN(h0), IN_INT(lengths), OUT(
 #ifdef RESET_BEFORE
     __global float *gated = state + 2 * ROWS * width, *updates = state + 3 * ROWS * width;
 #endif
+    float sums[ROWS * 3 * 16];
     long length[ROWS], steps = 0;
     for (int i = 0; i < ROWS; i++) {
         const long row = first_row + i;
@@ -95,9 +101,9 @@ SINGLE void sequence(IN(gi), IN(packed), IN(b_hh), IN(h0), IN_INT(lengths), OUT(
             __global const float *block = packed + unit / 16 * H * ROW;
             float16 acc[ROWS][2];
             SUMS(acc, 2, 0, now)
-            UNROLL for (int i = 0; i < ROWS; i++) {
+            ROLLED for (int i = 0; i < ROWS; i++) {
                 if (step >= length[i]) continue;
-                const float16 r = gate_16(acc[i][0] + load_units(inputs[i], unit, H)), z = gate_16(acc[i][1] + load_units(inputs[i] + H, unit, H));
+                const float16 r = gate_16(SUM(i, 2, 0) + load_units(inputs[i], unit, H)), z = gate_16(SUM(i, 2, 1) + load_units(inputs[i] + H, unit, H));
                 vstore16(r * vload16(0, now + i * width + unit), 0, gated + i * width + unit);
                 vstore16(z, 0, updates + i * width + unit);
             }
@@ -112,15 +118,15 @@ SINGLE void sequence(IN(gi), IN(packed), IN(b_hh), IN(h0), IN_INT(lengths), OUT(
             float16 acc[ROWS][3];
             SUMS(acc, 3, 0, now)
 #endif
-            UNROLL for (int i = 0; i < ROWS; i++) {
+            ROLLED for (int i = 0; i < ROWS; i++) {
                 float16 h = vload16(0, now + i * width + unit);
                 if (step < length[i]) {
                     const float16 input = load_units(inputs[i] + 2 * H, unit, H);
 #ifdef RESET_BEFORE
-                    const float16 z = vload16(0, updates + i * width + unit), n = candidate_16(input + acc[i][0]);
+                    const float16 z = vload16(0, updates + i * width + unit), n = candidate_16(input + SUM(i, 1, 0));
 #else
-                    const float16 r = gate_16(acc[i][0] + load_units(inputs[i], unit, H)), z = gate_16(acc[i][1] + load_units(inputs[i] + H, unit, H));
-                    const float16 n = candidate_16(fma(r, acc[i][2], input));
+                    const float16 r = gate_16(SUM(i, 3, 0) + load_units(inputs[i], unit, H)), z = gate_16(SUM(i, 3, 1) + load_units(inputs[i] + H, unit, H));
+                    const float16 n = candidate_16(fma(r, SUM(i, 3, 2), input));
 #endif
                     h = blend_16(z, h, n, keep_new);
                     if (flags & HAS_OUT) store_units(h, out + out_offset + (((first_row + i) * T + (direction ? length[i] - 1 - step : step)) * directions + direction) * H, unit, H);

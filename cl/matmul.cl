@@ -13,6 +13,8 @@
 #endif
 
 #define UNROLL _Pragma("unroll")
+/* What is done once per tile goes through memory in a loop: unrolled it would be most of the program and of its build. */
+#define ROLLED _Pragma("unroll 1")
 
 INLINE float16 load_columns(__global const float *p, int n) {
     return n >= 16 ? vload16(0, p) : n <= 0 ? (float16)(0.0f) : load_some(p, n, 0.0f);
@@ -163,12 +165,15 @@ SINGLE void blocked(IN(a), IN(packed), IN(bias), OUT(out), const int has_bias, c
                         UNROLL for (int j = 0; j < NV; j++) acc[i][j] = fma(value, column[j], acc[i][j]);
                     }
                 }
+                float sums[MR * PANEL];
                 UNROLL for (int i = 0; i < MR; i++)
-                    UNROLL for (int j = 0; j < NV; j++) {
+                    UNROLL for (int j = 0; j < NV; j++) vstore16(acc[i][j], i * NV + j, sums);
+                const int tile_rows = (int)min((long)MR, rows - m);
+                ROLLED for (int i = 0; i < tile_rows; i++)
+                    ROLLED for (int j = 0; j < NV && n0 + 16 * j < N; j++) {
                         const int columns = (int)min(16L, N - n0 - 16 * j);
-                        if (m + i >= rows || columns <= 0) continue;
                         __global float *to = out + (m + i) * N + n0 + 16 * j;
-                        float16 v = acc[i][j];
+                        float16 v = vload16(i * NV + j, sums);
                         if (k0) v += load_columns(to, columns);
                         if (last_block && has_bias) v += load_columns(bias + bias_offset + n0 + 16 * j, columns);
                         if (last_block) v = ACTIVATE_16(v);
@@ -189,7 +194,6 @@ SINGLE void rows_dot(IN(a), IN(b), IN(bias), OUT(out), const int has_bias, const
     SHIFT(out);
     const long batch = get_group_id(1), first = get_group_id(0) * columns_per_group, last = min(N, first + columns_per_group);
     const long whole = K / 16 * 16;
-    const int rest = (int)(K - whole);
     a += lead_offset(batch, lead, a_lead);
     b += lead_offset(batch, lead, b_lead);
     out += batch * M * N;
@@ -209,10 +213,14 @@ SINGLE void rows_dot(IN(a), IN(b), IN(bias), OUT(out), const int has_bias, const
                     UNROLL for (int i = 0; i < MR; i++) acc[i][j] = fma(x[i], y, acc[i][j]);
                 }
             }
-            for (int j = 0; j < NR && n + j < last; j++)
-                for (int i = 0; i < MR && m + i < M; i++) {
-                    float sum = sum16(acc[i][j]);
-                    for (int k = 0; k < rest; k++) sum = fma(row[i][whole + k], column[j][whole + k], sum);
+            float sums[MR * NR];
+            UNROLL for (int i = 0; i < MR; i++)
+                UNROLL for (int j = 0; j < NR; j++) sums[i * NR + j] = sum16(acc[i][j]);
+            ROLLED for (int i = 0; i < MR && m + i < M; i++)
+                ROLLED for (int j = 0; j < NR && n + j < last; j++) {
+                    __global const float *x = a + (m + i) * strides.s0, *y = b + (n + j) * strides.s3;
+                    float sum = sums[i * NR + j];
+                    ROLLED for (long k = whole; k < K; k++) sum = fma(x[k], y[k], sum);
                     if (has_bias) sum += bias[bias_offset + n + j];
                     out[(m + i) * N + n + j] = ACTIVATE(sum);
                 }
@@ -233,11 +241,16 @@ SINGLE void rows_dot(IN(a), IN(b), IN(bias), OUT(out), const int has_bias, const
             UNROLL for (int i = 0; i < MR; i++)                                                                        \
                 UNROLL for (int j = 0; j < vectors; j++) acc[i][j] = fma((float16)(row[i][k * strides.s1]), y[j], acc[i][j]); \
         }                                                                                                              \
+        float sums[MR * vectors * 16];                                                                                 \
         UNROLL for (int i = 0; i < MR; i++)                                                                            \
-            if (m + i < M)                                                                                             \
-                UNROLL for (int j = 0; j < vectors; j++) store_columns(ACTIVATE_16(acc[i][j] + BIAS_16(n + 16 * j, columns)), columns, out + (m + i) * N + n + 16 * j); \
+            UNROLL for (int j = 0; j < vectors; j++) vstore16(acc[i][j], i * vectors + j, sums);                       \
+        ROLLED for (int i = 0; i < MR && m + i < M; i++)                                                               \
+            ROLLED for (int j = 0; j < vectors; j++) {                                                                 \
+                float16 v = vload16(i * vectors + j, sums);                                                            \
+                if (has_bias) v += load_columns(bias + bias_offset + n + 16 * j, columns);                             \
+                store_columns(ACTIVATE_16(v), columns, out + (m + i) * N + n + 16 * j);                                \
+            }                                                                                                          \
     } while (0)
-#define BIAS_16(at, columns) (has_bias ? load_columns(bias + bias_offset + (at), columns) : (float16)(0.0f))
 
 /* Few rows, b contiguous along n. */
 SINGLE void rows_columns(IN(a), IN(b), IN(bias), OUT(out), const int has_bias, const long M, const long N, const long K, const long4 strides, const long8 lead, const long8 a_lead, const long8 b_lead, const long columns_per_group) {
