@@ -148,7 +148,7 @@ static void print_json(const clattn_context *context, const clattn_peaks *peaks,
 
 static int run(clattn_context *context, const bench_options *options) {
     clattn_peaks peaks;
-    clattn_status status = clattn_device_peaks(context, &peaks);
+    clattn_status status = clattn_device_peaks(context, true, &peaks);
     json_t *rows = options->json ? json_array() : NULL;
     if (!status && !options->json) print_header(context, &peaks);
     for (int i = 0; i < bench_case_count && !status; i++) {

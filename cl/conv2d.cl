@@ -171,11 +171,11 @@ INLINE void accumulate(__local const float *block, __global const float *w, __lo
             }
         }
     #pragma unroll
-    for (int i = 0; i < MR; i++) {
-        if (i >= count) break;
-        #pragma unroll
-        for (int j = 0; j < NV; j++) vstore16(first ? acc[i][j] : acc[i][j] + vload16(i * NV + j, sums), i * NV + j, sums);
-    }
+    for (int i = 0; i < MR; i++)
+        if (i < count) { /* no break: PoCL then warns that it cannot unroll */
+            #pragma unroll
+            for (int j = 0; j < NV; j++) vstore16(first ? acc[i][j] : acc[i][j] + vload16(i * NV + j, sums), i * NV + j, sums);
+        }
 }
 
 /* Writes `count` sums of consecutive pixels, 16 channels at a time, to the planes from `out` on; only `channels` exist. */
@@ -190,10 +190,11 @@ INLINE void store_planes(__local const float *sums, __global const float *bias, 
             #pragma unroll
             for (int i = 0; i < 16; i++) {
                 const int o = j * 16 + i;
-                if (o >= channels) break;
-                const float16 v = finish(a[i], bias ? bias[o] : 0.0f, kind);
-                if (n == 16) vstore16(v, 0, out + o * plane + first);
-                else store_some(v, n, out + o * plane);
+                if (o < channels) {
+                    const float16 v = finish(a[i], bias ? bias[o] : 0.0f, kind);
+                    if (n == 16) vstore16(v, 0, out + o * plane + first);
+                    else store_some(v, n, out + o * plane);
+                }
             }
         }
 }
@@ -272,11 +273,12 @@ SINGLE void width(IN(x), IN(weight), IN(bias), OUT(out), const long8 sizes, cons
             }
             #pragma unroll
             for (int k = 0; k < 4; k++) {
-                if (r + k >= rows) break;
-                __global float *to = out + (r + k) * OUT_WIDTH + i;
-                const float16 v = finish(total[k], shift, (int)tile.s7);
-                if (cols - i >= 16) vstore16(v, 0, to);
-                else store_some(v, cols - i, to);
+                if (r + k < rows) {
+                    __global float *to = out + (r + k) * OUT_WIDTH + i;
+                    const float16 v = finish(total[k], shift, (int)tile.s7);
+                    if (cols - i >= 16) vstore16(v, 0, to);
+                    else store_some(v, cols - i, to);
+                }
             }
         }
 }

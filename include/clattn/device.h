@@ -87,8 +87,9 @@ typedef struct clattn_peaks {
     double flops, copy_bytes;
 } clattn_peaks;
 
-/* Measured once per device, in about half a second on an idle machine, and kept in the cache directory. Waits. */
-CLATTN_API clattn_status clattn_device_peaks(clattn_context *context, clattn_peaks *peaks);
+/* Measured once per device, in about half a second on an idle machine, and kept in the cache directory. `again`: measured
+ * anew, and the larger figures are kept (other work on the machine only slows). Waits. */
+CLATTN_API clattn_status clattn_device_peaks(clattn_context *context, bool again, clattn_peaks *peaks);
 
 /* "0.1.0" */
 CLATTN_API const char *clattn_version(void);

@@ -5,9 +5,8 @@
 
 #include <clattn/file.h>
 
+#include "../../bench/timing.h"
 #include "cli.h"
-
-#define OP_WARM_UPS 2 /* unmeasured runs before those of --repeat */
 
 typedef struct op_input {
     const char *name, *file;
@@ -31,7 +30,7 @@ typedef struct op_setting {
 } op_setting;
 
 typedef struct op_times {
-    double min, median, max; /* seconds */
+    timing seconds;
     double flops, bytes, limit_fraction;
     clattn_peaks peaks;
 } op_times;

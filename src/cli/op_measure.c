@@ -1,65 +1,24 @@
 /* Running the operation of `clattn op`, timing it, and comparing it with its reference. */
-#define _POSIX_C_SOURCE 200809L
 #include "op.h"
 
 #include <stdlib.h>
-#include <time.h>
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* From enqueue to completion. */
-static clattn_status run_once(op_job *job, double *seconds) {
-    const double start = now();
-    clattn_status status = clattn_op_run(job->context, job->op, job->args, job->variant, &job->chosen);
-    if (!status) status = clattn_finish(job->context);
-    *seconds = now() - start;
-    return status;
-}
-
-static int ascending(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static clattn_status repeat(op_job *job, double *seconds) {
-    clattn_status status = CLATTN_OK;
-    for (int i = 0; i < OP_WARM_UPS && !status; i++) status = run_once(job, seconds);
-    for (long i = 0; i < job->repeat && !status; i++) status = run_once(job, &seconds[i]);
-    return status;
-}
 
 /* The larger of the two fractions: what the device needs at least, over what it took. */
 static clattn_status find_limits(op_job *job) {
     op_times *t = &job->times;
     clattn_status status = clattn_op_work(job->context, job->op, job->args, &t->flops, &t->bytes);
-    if (!status) status = clattn_device_peaks(job->context, &t->peaks);
-    if (status || t->median <= 0 || t->peaks.flops <= 0 || t->peaks.copy_bytes <= 0) return status;
+    if (!status) status = clattn_device_peaks(job->context, false, &t->peaks);
+    if (status || t->seconds.median <= 0 || t->peaks.flops <= 0 || t->peaks.copy_bytes <= 0) return status;
     const double arithmetic = t->flops / t->peaks.flops, traffic = t->bytes / t->peaks.copy_bytes;
-    t->limit_fraction = (arithmetic > traffic ? arithmetic : traffic) / t->median;
+    t->limit_fraction = (arithmetic > traffic ? arithmetic : traffic) / t->seconds.median;
     return status;
 }
 
-static int run_repeatedly(op_job *job) {
-    const size_t n = (size_t)job->repeat;
-    double *seconds = calloc(n, sizeof *seconds);
-    if (!seconds) return cli_error("op", "out of memory"), CLI_DEVICE_FAILED;
-    clattn_status status = repeat(job, seconds);
-    qsort(seconds, n, sizeof *seconds, ascending);
-    job->times.min = seconds[0];
-    job->times.median = n % 2 ? seconds[n / 2] : 0.5 * (seconds[n / 2 - 1] + seconds[n / 2]);
-    job->times.max = seconds[n - 1];
-    free(seconds);
+int op_run(op_job *job) {
+    if (!job->repeat) return cli_failed("op", job->context, clattn_op_run(job->context, job->op, job->args, job->variant, &job->chosen));
+    clattn_status status = timing_run(job->context, job->op, job->args, job->variant, job->repeat, &job->times.seconds, &job->chosen);
     if (!status) status = find_limits(job);
     return cli_failed("op", job->context, status);
-}
-
-int op_run(op_job *job) {
-    double seconds;
-    return job->repeat ? run_repeatedly(job) : cli_failed("op", job->context, run_once(job, &seconds));
 }
 
 /* ---- The reference ---- */

@@ -45,7 +45,7 @@ static void print_explanation(op_job *job) {
 
 static void print_times(const op_job *job) {
     const op_times *t = &job->times;
-    printf("time: min %.4g ms, median %.4g ms, max %.4g ms (%ld run%s)\n", 1e3 * t->min, 1e3 * t->median, 1e3 * t->max, job->repeat, job->repeat == 1 ? "" : "s");
+    printf("time: min %.4g ms, median %.4g ms, max %.4g ms (%ld run%s)\n", 1e3 * t->seconds.min, 1e3 * t->seconds.median, 1e3 * t->seconds.max, job->repeat, job->repeat == 1 ? "" : "s");
     printf("limit: %.3g %% at the median; %.4g GFLOP at %.4g GFLOP/s, %.4g GB at %.4g GB/s\n", 100 * t->limit_fraction, 1e-9 * t->flops, 1e-9 * t->peaks.flops, 1e-9 * t->bytes, 1e-9 * t->peaks.copy_bytes);
 }
 
@@ -104,7 +104,7 @@ static json_t *explain_object(op_job *job) {
 
 static void add_times(const op_job *job, json_t *whole) {
     const op_times *t = &job->times;
-    json_object_set_new(whole, "seconds", json_pack("{s:o, s:o, s:o}", "min", number(t->min), "median", number(t->median), "max", number(t->max)));
+    json_object_set_new(whole, "seconds", json_pack("{s:o, s:o, s:o}", "min", number(t->seconds.min), "median", number(t->seconds.median), "max", number(t->seconds.max)));
     json_object_set_new(whole, "flops", number(t->flops));
     json_object_set_new(whole, "bytes", number(t->bytes));
     json_object_set_new(whole, "limit_fraction", number(t->limit_fraction));

@@ -164,18 +164,28 @@ static void store(clattn_context *context, const char *key, const clattn_peaks *
     if (size > 0 && (size_t)size < sizeof text) clattn_cache_store(context, key, (const unsigned char *)text, (size_t)size);
 }
 
-clattn_status clattn_device_peaks(clattn_context *context, clattn_peaks *peaks) {
+static double larger(double a, double b) {
+    return a > b ? a : b;
+}
+
+static clattn_status measure_and_store(clattn_context *context, const char *key, clattn_peaks *peaks) {
+    clattn_peaks found = { 0 };
+    const clattn_status status = measure_all(context, &found);
+    if (status) return status;
+    *peaks = (clattn_peaks){ .flops = larger(found.flops, peaks->flops), .copy_bytes = larger(found.copy_bytes, peaks->copy_bytes) };
+    store(context, key, peaks);
+    clattn_log(context, CLATTN_LOG_INFO, "peaks measured: %.1f GFLOP/s, copy %.1f GB/s", 1e-9 * peaks->flops, 1e-9 * peaks->copy_bytes);
+    return CLATTN_OK;
+}
+
+clattn_status clattn_device_peaks(clattn_context *context, bool again, clattn_peaks *peaks) {
     if (!context || !context->opened || !peaks) return CLATTN_ERROR_ARGUMENT;
     *peaks = (clattn_peaks){ 0 };
     char *key = entry_key(context);
     if (!key) return clattn_fail(context, CLATTN_ERROR_OUT_OF_MEMORY, "peaks: out of host memory");
-    clattn_status status = CLATTN_OK;
-    if (!load(context, key, peaks)) {
-        *peaks = (clattn_peaks){ 0 };
-        status = measure_all(context, peaks);
-        if (!status) store(context, key, peaks);
-        if (!status) clattn_log(context, CLATTN_LOG_INFO, "peaks measured: %.1f GFLOP/s, copy %.1f GB/s", 1e-9 * peaks->flops, 1e-9 * peaks->copy_bytes);
-    }
+    const bool known = load(context, key, peaks);
+    if (!known) *peaks = (clattn_peaks){ 0 };
+    const clattn_status status = known && !again ? CLATTN_OK : measure_and_store(context, key, peaks);
     free(key);
     return status;
 }

@@ -64,15 +64,28 @@ static bool load_binary(clattn_context *context, clattn_program *program, const 
     return false;
 }
 
-static clattn_status fail_build(clattn_context *context, const clattn_program *program, const char *options, cl_int error) {
+/* The driver's build log in new memory; NULL when it is empty or cannot be had. */
+static char *build_log(const clattn_context *context, const clattn_program *program) {
     size_t size = 0;
-    char *log = NULL;
-    if (clGetProgramBuildInfo(program->program, context->device, CL_PROGRAM_BUILD_LOG, 0, NULL, &size) == CL_SUCCESS && size) log = calloc(1, size + 1);
-    if (log && clGetProgramBuildInfo(program->program, context->device, CL_PROGRAM_BUILD_LOG, size, log, NULL) != CL_SUCCESS) log[0] = '\0';
+    if (clGetProgramBuildInfo(program->program, context->device, CL_PROGRAM_BUILD_LOG, 0, NULL, &size) != CL_SUCCESS || size < 2) return NULL;
+    char *log = calloc(1, size + 1);
+    if (log && clGetProgramBuildInfo(program->program, context->device, CL_PROGRAM_BUILD_LOG, size, log, NULL) == CL_SUCCESS && *log) return log;
+    free(log);
+    return NULL;
+}
+
+static clattn_status fail_build(clattn_context *context, const clattn_program *program, const char *options, cl_int error) {
+    char *log = build_log(context, program);
     context->driver_error = error;
     clattn_fail(context, CLATTN_ERROR_BUILD, "%s.cl, kernel %s, options \"%s\": %s\n%.1500s", program->source, program->kernel_name, options, clattn_driver_error_name(error), log ? log : "(no log)");
     free(log);
     return CLATTN_ERROR_BUILD;
+}
+
+static void log_warnings(clattn_context *context, const clattn_program *program) {
+    char *log = build_log(context, program);
+    if (log) clattn_log(context, CLATTN_LOG_DEBUG, "the driver says of %s/%s: %.800s", program->source, program->kernel_name, log);
+    free(log);
 }
 
 static clattn_status build_source(clattn_context *context, clattn_program *program, const clattn_source *source, const char *options) {
@@ -82,6 +95,7 @@ static clattn_status build_source(clattn_context *context, clattn_program *progr
     CL_TRY(context, error, "clCreateProgramWithSource");
     error = clBuildProgram(program->program, 1, &context->device, options, NULL, NULL);
     if (error != CL_SUCCESS) return fail_build(context, program, options, error);
+    log_warnings(context, program);
     program->unsaved = binaries_usable(context);
     return CLATTN_OK;
 }

@@ -27,7 +27,7 @@ static clattn_peaks peaks_of(const char *cache, heard *h) {
     clattn_peaks peaks;
     *h = (heard){ 0 };
     cr_assert_eq(clattn_open(&context, &(clattn_open_params){ .cache_directory = cache, .no_cache = !cache, .log = listen, .log_user = h }), CLATTN_OK, "%s", clattn_message(context));
-    cr_assert_eq(clattn_device_peaks(context, &peaks), CLATTN_OK, "%s", clattn_message(context));
+    cr_assert_eq(clattn_device_peaks(context, false, &peaks), CLATTN_OK, "%s", clattn_message(context));
     clattn_close(&context);
     return peaks;
 }
@@ -80,5 +80,5 @@ Test(peaks, need_no_cache) {
 
 Test(peaks, refuse_nonsense) {
     clattn_peaks peaks;
-    cr_expect_eq(clattn_device_peaks(NULL, &peaks), CLATTN_ERROR_ARGUMENT);
+    cr_expect_eq(clattn_device_peaks(NULL, false, &peaks), CLATTN_ERROR_ARGUMENT);
 }
