@@ -178,10 +178,10 @@ static int64_t own_lead(const product *p, int64_t sizes[8]) {
 
 static clattn_status pack_b(clattn_call *call, const product *p, int vectors, clattn_buffer **packed, int64_t packed_lead[8]) {
     int64_t sizes[8];
-    char key[64], options[32];
+    char key[96], options[32];
     const int64_t matrices = own_lead(p, sizes), panels = ceil_div(p->n, 16 * vectors), matrix_size = panels * p->k * 16 * vectors;
     bool fresh;
-    snprintf(key, sizeof key, "matmul %d %s", vectors, p->b_k == 1 ? "k" : "n");
+    snprintf(key, sizeof key, "matmul %d %lld %lld/%lld", vectors, (long long)p->k, (long long)p->b_k, (long long)p->b_n);
     snprintf(options, sizeof options, "-DNV=%d", vectors);
     for (int64_t i = 7, step = matrix_size; i >= 0; step *= sizes[i--]) packed_lead[i] = p->b_lead[i] ? step : 0;
     const clattn_status status = clattn_packed(call, p->b, key, (size_t)(matrices * matrix_size + 1) * sizeof(float), packed, &fresh);

@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 
 #include "../support/cases.h"
+#include "../support/device.h"
 
 Test(matmul, shapes) {
     test_cases((const char *const[]){
@@ -28,6 +29,35 @@ Test(matmul, batches) {
 Test(matmul, values) {
     test_cases((const char *const[]){
         "matmul a[20,40]*1e18 b[40,20]*1e18", "matmul a[3,17]:1,inf,2 b[17,5]", "matmul a[20,40]:nan,1,2,3,4,5,6,7,8,9 b[40,66]", "matmul a[1,18]:1,2,nan b[40,18] transpose_b=true", "matmul a[30,1025]*1000 b[1025,30]*1000", NULL });
+}
+
+/* out = a b, or a b^T; b as a tensor of every other element of both axes, so that no stride tells which way it is meant. */
+static void product(clattn_context *context, const clattn_tensor *a, const clattn_tensor *b, bool transpose, float out[400]) {
+    clattn_tensor result;
+    cr_assert_eq(clattn_tensor_create(context, &result, CLATTN_F32, 2, (int64_t[]){ 20, 20 }, NULL), CLATTN_OK);
+    cr_assert_eq(clattn_matmul(context, &(clattn_matmul_args){ .a = a, .b = b, .out = &result, .transpose_b = transpose }), CLATTN_OK, "%s", clattn_message(context));
+    cr_assert_eq(clattn_tensor_read(context, &result, out), CLATTN_OK);
+    clattn_tensor_free(&result);
+}
+
+Test(matmul, frozen_b_serves_both_ways) {
+    static float values[1600], expected[2][400], found[400];
+    clattn_context *context = test_open();
+    clattn_tensor a, whole;
+    for (int i = 0; i < 1600; i++) values[i] = (float)(i * 7919 % 1009) / 1009;
+    cr_assert_eq(clattn_tensor_create(context, &a, CLATTN_F32, 2, (int64_t[]){ 20, 20 }, values), CLATTN_OK);
+    cr_assert_eq(clattn_tensor_create(context, &whole, CLATTN_F32, 2, (int64_t[]){ 40, 40 }, values), CLATTN_OK);
+    clattn_tensor b = whole;
+    for (int i = 0; i < 2; i++) b.shape[i] = 20, b.strides[i] *= 2;
+    for (int t = 0; t < 2; t++) product(context, &a, &b, t, expected[t]);
+    clattn_tensor_freeze(&whole);
+    for (int i = 0; i < 4; i++) {
+        product(context, &a, &b, i % 2, found);
+        cr_expect_arr_eq(found, expected[i % 2], sizeof found, "a frozen b gives another product, call %d", i);
+    }
+    clattn_tensor_free(&a);
+    clattn_tensor_free(&whole);
+    clattn_close(&context);
 }
 
 Test(matmul, refusals) {
