@@ -33,6 +33,19 @@ INLINE long shift_of(long length, long queries, int flags) {
 #define MASK_AT(b, h, i) (mask + (flags & HAS_MASK ? (b)*mask_strides.x + (h)*mask_strides.y + (i)*mask_strides.z : 0))
 #define BIAS_AT(b, h, i) (bias + (flags & HAS_BIAS ? (b)*bias_strides.x + (h)*bias_strides.y + (i)*bias_strides.z : 0))
 
+/* 2^x for x <= 0 up to rounding, within 2 ulp; exactly 0 below -126 (so for -inf) and NaN for NaN. */
+INLINE float16 exp2_weight(float16 x) {
+    const float16 magic = (float16)(12582912.0f + 127.0f); /* rounds to integer and adds the exponent's bias */
+    const float16 r = x + magic, f = x - (r - magic);
+    float16 p = (float16)(1.326472667e-3f);
+    p = fma(p, f, (float16)(9.671512677e-3f));
+    p = fma(p, f, (float16)(5.550733745e-2f));
+    p = fma(p, f, (float16)(2.402224208e-1f));
+    p = fma(p, f, (float16)(6.931469776e-1f));
+    p = fma(p, f, (float16)(1.0f));
+    return select(p * as_float16(as_int16(r) << 23), (float16)(0.0f), x < (float16)(-126.0f));
+}
+
 /* ---- scalar ---- */
 
 #if defined(KERNEL_scalar) || defined(KERNEL_scalar_weights)
@@ -105,26 +118,12 @@ __kernel void scalar_weights(PROBLEM, IN(lse), OUT(weights), const long count) {
  *
  * Vectors run along the queries: the block's queries are transposed once (Qt[d][query], scale * log2(e) folded in), a tile of
  * BK keys gives S[key][query] by broadcasting each key's elements, so the softmax is elementwise. Its weights are then
- * broadcast to O[query][d], vectors along d. Scores are in units of log2. The head sizes D, DV are compiled in. */
+ * broadcast to O[query][d], vectors along d. Scores are in units of log2. Compiled in: the head size of queries and keys
+ * rounded up to 16 (DEPTH), that of values in vectors (WIDTH), and whether the last of these is partly filled (TAIL). */
 
 #if defined(KERNEL_cpu) || defined(KERNEL_cpu_weights)
 
 #define BQ (16 * NVQ)
-#define DEPTH ((D + 15) / 16 * 16)
-#define WIDTH ((DV + 15) / 16) /* in vectors */
-
-/* 2^x for x <= 0 up to rounding, within 2 ulp; exactly 0 below -126 (so for -inf) and NaN for NaN. */
-INLINE float16 exp2_weight(float16 x) {
-    const float16 magic = (float16)(12582912.0f + 127.0f); /* rounds to integer and adds the exponent's bias */
-    const float16 r = x + magic, f = x - (r - magic);
-    float16 p = (float16)(1.326472667e-3f);
-    p = fma(p, f, (float16)(9.671512677e-3f));
-    p = fma(p, f, (float16)(5.550733745e-2f));
-    p = fma(p, f, (float16)(2.402224208e-1f));
-    p = fma(p, f, (float16)(6.931469776e-1f));
-    p = fma(p, f, (float16)(1.0f));
-    return select(p * as_float16(as_int16(r) << 23), (float16)(0.0f), x < (float16)(-126.0f));
-}
 
 INLINE float16 join_low(float16 a, float16 b) {
     float16 r;
@@ -179,14 +178,14 @@ INLINE bool crosses_edge(span s, int from, int to) {
     return to > min(s.length, s.query + s.shift + s.right + 1) || from < s.query + BQ - 1 + s.shift - s.left;
 }
 
-INLINE void load_queries(__local float16 *Qt, __global const float *query, long stride, int rows, float factor) {
+INLINE void load_queries(__local float16 *Qt, __global const float *query, long stride, int depth, int rows, float factor) {
     for (int j = 0; j < NVQ; j++) {
-        for (int d = 0; d < D; d += 16) {
+        for (int d = 0; d < DEPTH; d += 16) {
             float16 a[16];
 #pragma unroll
             for (int i = 0; i < 16; i++) {
                 __global const float *from = query + min(16 * j + i, rows - 1) * stride + d;
-                a[i] = (d + 16 <= D ? vload16(0, from) : load_some(from, D - d, 0.0f)) * factor;
+                a[i] = (d + 16 <= depth ? vload16(0, from) : load_some(from, depth - d, 0.0f)) * factor;
             }
             transpose16(a);
 #pragma unroll
@@ -234,7 +233,7 @@ INLINE bool fill_extra(__local float16 *S, __global const uchar *mask, __global 
 #endif
 
 /* S = the scores of keys k0..k0+nk-1, -inf where taken out; `m` takes their maxima. Rows of keys after `limit` are not read. */
-INLINE void score_tile(__local float16 *S, __local const float16 *Qt, __global const float *key, long stride, span range, int k0, int nk, int limit, float16 *m) {
+INLINE void score_tile(__local float16 *S, __local const float16 *Qt, __global const float *key, long stride, int depth, span range, int k0, int nk, int limit, float16 *m) {
     for (int kk = 0; kk < nk; kk += MRS) {
         float16 acc[MRS][NVQ];
         __global const float *rows[MRS];
@@ -245,7 +244,7 @@ INLINE void score_tile(__local float16 *S, __local const float16 *Qt, __global c
             for (int j = 0; j < NVQ; j++) acc[i][j] = (float16)(0.0f);
         }
 #pragma unroll 1
-        for (int d = 0; d < D; d++) {
+        for (int d = 0; d < depth; d++) {
             float16 q[NVQ];
 #pragma unroll
             for (int j = 0; j < NVQ; j++) q[j] = Qt[d * NVQ + j];
@@ -295,12 +294,12 @@ INLINE float16 finite_shift(float16 m) {
 #endif
 
 #ifdef KERNEL_cpu
-#if DV % 16
+#ifdef TAIL
 /* Rows of the value padded with zeros to whole vectors. */
-INLINE void pack_values(__local float16 *V, __global const float *value, long stride, int nk) {
+INLINE void pack_values(__local float16 *V, __global const float *value, long stride, int tail, int nk) {
     for (int k = 0; k < nk; k++) {
         for (int t = 0; t < WIDTH - 1; t++) V[k * WIDTH + t] = vload16(t, value + k * stride);
-        V[k * WIDTH + WIDTH - 1] = load_some(value + k * stride + (WIDTH - 1) * 16, DV % 16, 0.0f);
+        V[k * WIDTH + WIDTH - 1] = load_some(value + k * stride + (WIDTH - 1) * 16, tail, 0.0f);
     }
 }
 #define VALUES __local const float16 *V
@@ -400,13 +399,13 @@ INLINE void add_values(__local float16 *O, __local const float *P, VALUES, long 
     }
 }
 
-INLINE void write_rows(__local const float16 *O, __local const float *m, __local const float *l, __global float *out, long stride, __global float *lse, int rows) {
+INLINE void write_rows(__local const float16 *O, __local const float *m, __local const float *l, __global float *out, long stride, __global float *lse, int width, int rows) {
     for (int q = 0; q < rows; q++) {
         const float inverse = l[q] == 0.0f ? 0.0f : 1.0f / l[q];
         for (int t = 0; t < WIDTH; t++) {
             const float16 v = O[q * WIDTH + t] * inverse;
-            if (16 * t + 16 <= DV) vstore16(v, t, out + q * stride);
-            else store_some(v, DV % 16, out + q * stride + 16 * t);
+            if (16 * t + 16 <= width) vstore16(v, t, out + q * stride);
+            else store_some(v, width - 16 * t, out + q * stride + 16 * t);
         }
         lse[q] = l[q] == 0.0f ? -INFINITY : (m[q] + log2(l[q])) * LN2;
     }
@@ -415,7 +414,7 @@ INLINE void write_rows(__local const float16 *O, __local const float *m, __local
 /* The latest queries first: with causal they have the most keys. */
 SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const long4 out_strides, OUT(lse)) {
     __local float16 Qt[DEPTH * NVQ], S[BK * NVQ], O[BQ * WIDTH], m[NVQ], l[NVQ], factor[NVQ];
-#if DV % 16
+#ifdef TAIL
     __local float16 V[BK * WIDTH];
 #endif
     SHIFT_PROBLEM;
@@ -425,7 +424,7 @@ SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const l
     const int q0 = (int)(get_num_groups(0) - 1 - get_group_id(0)) * BQ, rows = min(BQ, (int)heads.z - q0);
     const long h = get_group_id(1) % heads.x, b = get_group_id(1) / heads.x;
     const span range = span_of(q0, heads, widths, length_of(key_lengths, b, heads.w, flags), flags);
-    load_queries(Qt, QUERY_AT(b, h, q0), query_strides.z, rows, scale * LOG2E);
+    load_queries(Qt, QUERY_AT(b, h, q0), query_strides.z, (int)widths.x, rows, scale * LOG2E);
     for (int i = 0; i < BQ * WIDTH; i++) O[i] = (float16)(0.0f);
     for (int j = 0; j < NVQ; j++) {
         m[j] = (float16)(-INFINITY);
@@ -443,19 +442,19 @@ SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const l
         float16 new_m[NVQ];
 #pragma unroll
         for (int j = 0; j < NVQ; j++) new_m[j] = m[j];
-        score_tile(S, Qt, KEY_AT(b, h), key_strides.z, range, k0, nk, range.end, new_m);
+        score_tile(S, Qt, KEY_AT(b, h), key_strides.z, (int)widths.x, range, k0, nk, range.end, new_m);
         rescale(O, m, l, factor, new_m, empty);
         weigh(S, m, l, nk);
         empty = false;
-#if DV % 16
-        pack_values(V, value + k0 * value_strides.z, value_strides.z, nk);
+#ifdef TAIL
+        pack_values(V, value + k0 * value_strides.z, value_strides.z, (int)widths.y % 16, nk);
 #else
         __global const float *V = value + k0 * value_strides.z;
 #endif
         if (careful && has_nonfinite(V, value_strides.z, nk)) add_values_careful(O, (__local const float *)S, V, value_strides.z, nk);
         else add_values(O, (__local const float *)S, V, value_strides.z, nk);
     }
-    write_rows(O, (__local const float *)m, (__local const float *)l, out + b * out_strides.x + h * out_strides.y + q0 * out_strides.z, out_strides.z, lse + (b * heads.x + h) * heads.z + q0, rows);
+    write_rows(O, (__local const float *)m, (__local const float *)l, out + b * out_strides.x + h * out_strides.y + q0 * out_strides.z, out_strides.z, lse + (b * heads.x + h) * heads.z + q0, (int)widths.y, rows);
 }
 #endif
 
@@ -484,7 +483,7 @@ SINGLE void cpu_weights(PROBLEM, IN(lse), OUT(weights)) {
     const long h = get_group_id(1) % heads.x, b = get_group_id(1) / heads.x, row = (b * heads.x + h) * heads.z + q0;
     const span range = span_of(q0, heads, widths, length_of(key_lengths, b, heads.w, flags), flags);
     float16 shift[NVQ], unused[NVQ];
-    load_queries(Qt, QUERY_AT(b, h, q0), query_strides.z, rows, scale * LOG2E);
+    load_queries(Qt, QUERY_AT(b, h, q0), query_strides.z, (int)widths.x, rows, scale * LOG2E);
     for (int j = 0; j < NVQ; j++) {
         float t[16];
         for (int i = 0; i < 16; i++) t[i] = lse[row + min(16 * j + i, rows - 1)] * LOG2E;
@@ -497,10 +496,113 @@ SINGLE void cpu_weights(PROBLEM, IN(lse), OUT(weights)) {
 #ifdef EXTRA
         any_key = any_key && fill_extra(S, MASK_AT(b, h, q0), BIAS_AT(b, h, q0), mask_strides, bias_strides, k0, nk, rows, flags);
 #endif
-        if (any_key) score_tile(S, Qt, KEY_AT(b, h), key_strides.z, range, k0, nk, (int)heads.w, unused);
+        if (any_key) score_tile(S, Qt, KEY_AT(b, h), key_strides.z, (int)widths.x, range, k0, nk, (int)heads.w, unused);
         else
             for (int i = 0; i < BK * NVQ; i++) S[i] = (float16)(-INFINITY);
         for (int j = 0; j < NVQ && 16 * j < rows; j++) store_weights(S, shift[j], j, weights + (row + 16 * j) * heads.w + k0, heads.w, nk, rows - 16 * j);
     }
+}
+#endif
+
+/* ---- decode: few queries ----
+ *
+ * One group per (batch, key/value head) and part of the keys: the queries of all heads that read this key/value head go over
+ * the part together, so each key and value is read once. Vectors run along the head sizes. Each leaves its maximum, sum and
+ * weighted values, which decode_join puts together. The same names as above; Tq * H / Hkv <= ROWS. */
+
+#ifdef KERNEL_decode
+/* The queries' rows, padded with zeros to DEPTH. */
+INLINE void load_row(__local float16 *to, __global const float *from, int depth, float factor) {
+    for (int t = 0; t < DEPTH / 16; t++) to[t] = (16 * t + 16 <= depth ? vload16(t, from) : load_some(from + 16 * t, depth - 16 * t, 0.0f)) * factor;
+}
+
+/* Dot products of one key, whose vectors are in k. */
+INLINE float dot_row(__local const float16 *q, const float16 *k) {
+    float16 sum = q[0] * k[0];
+#pragma unroll
+    for (int t = 1; t < DEPTH / 16; t++) sum = fma(q[t], k[t], sum);
+    return sum16(sum);
+}
+
+SINGLE void decode(PROBLEM, IN(value), const long4 value_strides, OUT(parts), const int part_keys) {
+    __local float16 Q[ROWS * (DEPTH / 16)], P[ROWS * (BK / 16)];
+    __local float *S = (__local float *)P;
+    SHIFT_PROBLEM;
+    SHIFT(value);
+    SHIFT(parts);
+    const long g = get_group_id(1) % heads.y, b = get_group_id(1) / heads.y, group = heads.x / heads.y;
+    const int rows = (int)(group * heads.z), depth = (int)widths.x, width = (int)widths.y;
+    const long length = length_of(key_lengths, b, heads.w, flags), shift = shift_of(length, heads.z, flags);
+    const long from = get_group_id(0) * (long)part_keys, to = min(from + part_keys, length);
+    for (int r = 0; r < rows; r++) load_row(Q + r * (DEPTH / 16), QUERY_AT(b, g * group + r / heads.z, r % heads.z), depth, scale * LOG2E);
+    key = KEY_AT(b, g * group);
+    value += b * value_strides.x + g * value_strides.y;
+    parts += (get_group_id(1) * get_num_groups(0) + get_group_id(0)) * rows * (16 * WIDTH + 16);
+    for (int r = 0; r < rows * BK; r++) S[r] = -INFINITY;
+    for (long j = from; j < to; j++) {
+        float16 k[DEPTH / 16];
+#pragma unroll
+        for (int t = 0; t < DEPTH / 16; t++) k[t] = 16 * t + 16 <= depth ? vload16(t, key + j * key_strides.z) : load_some(key + j * key_strides.z + 16 * t, depth - 16 * t, 0.0f);
+        for (int r = 0; r < rows; r++) {
+            const long h = g * group + r / heads.z, i = r % heads.z;
+            if (j < i + shift - widths.z || j > i + shift + widths.w) continue;
+            if ((flags & HAS_MASK) && !MASK_AT(b, h, i)[j * mask_strides.w]) continue;
+            const float extra = flags & HAS_BIAS ? BIAS_AT(b, h, i)[j * bias_strides.w] : 0.0f;
+            if (extra != -INFINITY) S[r * BK + (j - from)] = dot_row(Q + r * (DEPTH / 16), k) + extra * LOG2E;
+        }
+    }
+    for (int r = 0; r < rows; r++) {
+        float16 m16 = (float16)(-INFINITY), l16 = (float16)(0.0f), sum[WIDTH];
+        for (int k = 0; k < BK / 16; k++) m16 = VMAX(m16, P[r * (BK / 16) + k]);
+        const float m = max16(m16), base = m == -INFINITY ? 0.0f : m;
+        for (int k = 0; k < BK / 16; k++) {
+            P[r * (BK / 16) + k] = exp2_weight(P[r * (BK / 16) + k] - base);
+            l16 += P[r * (BK / 16) + k];
+        }
+#pragma unroll
+        for (int t = 0; t < WIDTH; t++) sum[t] = (float16)(0.0f);
+        for (long j = from; j < to; j++) {
+            const float p = S[r * BK + (j - from)];
+            __global const float *v = value + j * value_strides.z;
+            if (p == 0.0f) continue;
+#pragma unroll
+            for (int t = 0; t < WIDTH; t++) sum[t] += p * (16 * t + 16 <= width ? vload16(t, v) : load_some(v + 16 * t, width - 16 * t, 0.0f));
+        }
+        __global float *part = parts + r * (16 * WIDTH + 16);
+        part[0] = m;
+        part[1] = sum16(l16);
+#pragma unroll
+        for (int t = 0; t < WIDTH; t++) vstore16(sum[t], t, part + 16);
+    }
+}
+#endif
+
+#ifdef KERNEL_decode_join
+/* One group per row: the parts' sums brought to the common maximum. */
+SINGLE void decode_join(IN(parts), OUT(out), const long4 out_strides, OUT(lse), const long4 heads, const int width, const int part_count) {
+    SHIFT(parts);
+    SHIFT(out);
+    SHIFT(lse);
+    const long row = get_group_id(0), i = row % heads.z, h = row / heads.z % heads.x, b = row / heads.z / heads.x;
+    const long group = heads.x / heads.y, rows = group * heads.z, size = 16 * WIDTH + 16;
+    float m = -INFINITY, l = 0;
+    float16 sum[WIDTH];
+    parts += (b * heads.y + h / group) * part_count * rows * size + (h % group * heads.z + i) * size;
+    for (int c = 0; c < part_count; c++) m = max(m, parts[c * rows * size]);
+    for (int t = 0; t < WIDTH; t++) sum[t] = (float16)(0.0f);
+    for (int c = 0; c < part_count; c++) {
+        __global const float *part = parts + c * rows * size;
+        if (part[1] == 0.0f) continue;
+        const float factor = exp2(part[0] - m);
+        l += factor * part[1];
+        for (int t = 0; t < WIDTH; t++) sum[t] += factor * vload16(t, part + 16);
+    }
+    out += b * out_strides.x + h * out_strides.y + i * out_strides.z;
+    for (int t = 0; t < WIDTH; t++) {
+        const float16 v = l == 0.0f ? (float16)(0.0f) : sum[t] / l;
+        if (16 * t + 16 <= width) vstore16(v, t, out);
+        else store_some(v, width - 16 * t, out + 16 * t);
+    }
+    lse[row] = l == 0.0f ? -INFINITY : (m + log2(l)) * LN2;
 }
 #endif

@@ -184,28 +184,78 @@ static clattn_status pack_tensors(clattn_call *call, problem *p) {
     return status ? status : add_results(call, p);
 }
 
-static clattn_status run_cpu_weights(clattn_call *call, problem *p, const tile *t, const char *options) {
-    const size_t block = 16 * (size_t)t->vectors, blocks = ((size_t)p->queries + block - 1) / block;
-    return clattn_run_kernel(call, "attention", "cpu_weights", options, 2, ((size_t[]){ blocks, (size_t)(p->batches * p->heads) }), ((size_t[]){ 1, 1 }), PROBLEM_ARGS(p), ARG_T(p->tensors.lse), ARG_T(p->tensors.weights));
+/* -D of what the kernels cut their arrays by; `values` adds what only the kernel that reads them has. */
+static void set_options(char *text, size_t size, const problem *p, const tile *t, bool values) {
+    const size_t used = (size_t)snprintf(text, size, "-DDEPTH=%d -DNVQ=%d -DMRS=%d -DBK=%d%s", (int)(p->depth + 15) / 16 * 16, t->vectors, t->score_keys, t->keys, p->flags & (HAS_MASK | HAS_BIAS) ? " -DEXTRA" : "");
+    if (values) snprintf(text + used, size - used, " -DWIDTH=%d -DNVD=%d -DMRQ=%d%s", (int)(p->value_depth + 15) / 16, t->chunk, t->rows, p->value_depth % 16 ? " -DTAIL" : "");
+}
+
+static clattn_status run_cpu(clattn_call *call, problem *p, const tile *t, const size_t groups[2]) {
+    char options[160];
+    set_options(options, sizeof options, p, t, true);
+    return clattn_run_kernel(call, "attention", "cpu", options, 2, groups, ((size_t[]){ 1, 1 }), PROBLEM_ARGS(p), ARG_T(p->tensors.value), clattn_arg_strides4(p->tensors.value), ARG_T(p->tensors.out), clattn_arg_strides4(p->tensors.out), ARG_T(p->tensors.lse));
+}
+
+static clattn_status run_cpu_weights(clattn_call *call, problem *p, const tile *t, const size_t groups[2]) {
+    char options[160];
+    set_options(options, sizeof options, p, t, false);
+    return clattn_run_kernel(call, "attention", "cpu_weights", options, 2, groups, ((size_t[]){ 1, 1 }), PROBLEM_ARGS(p), ARG_T(p->tensors.lse), ARG_T(p->tensors.weights));
 }
 
 static clattn_status enqueue_cpu(clattn_call *call, const void *raw) {
     const clattn_attention_args *a = raw;
     problem p = problem_of(call, a);
     tile t;
-    char options[160];
     choose_tile(call, p.queries, (int)p.depth, (int)p.value_depth, &t);
-    const size_t block = 16 * (size_t)t.vectors, blocks = ((size_t)p.queries + block - 1) / block;
+    const int64_t block = 16 * t.vectors;
+    const size_t groups[] = { (size_t)((p.queries + block - 1) / block), (size_t)(p.batches * p.heads) };
     clattn_status status = pack_tensors(call, &p);
+    if (!status) status = run_cpu(call, &p, &t, groups);
+    if (!status && a->weights) status = run_cpu_weights(call, &p, &t, groups);
+    if (!status && a->out && a->out != p.tensors.out) status = clattn_copy(call, a->out, p.tensors.out);
+    return status;
+}
+
+/* ---- decode: few queries, the keys split into parts ---- */
+
+enum { DECODE_KEYS = 256, DECODE_ROWS = 16 };
+
+static const char *decode_refusal(const clattn_call *call, const void *raw) {
+    const problem p = problem_of(call, raw);
+    const char *refusal = cpu_refusal(call, raw);
+    if (refusal) return refusal;
+    if (p.queries > 4) return "there are more than 4 queries";
+    return p.heads * p.queries > DECODE_ROWS * p.kv_heads ? "more than 16 queries read one key/value head" : NULL;
+}
+
+static clattn_status run_decode(clattn_call *call, problem *p, clattn_tensor *parts, int64_t part_count) {
+    char options[96];
+    const int width = (int)(p->value_depth + 15) / 16;
+    const size_t rows = (size_t)(p->batches * p->heads * p->queries);
+    snprintf(options, sizeof options, "-DDEPTH=%d -DWIDTH=%d -DBK=%d -DROWS=%d", (int)(p->depth + 15) / 16 * 16, width, DECODE_KEYS, DECODE_ROWS);
+    clattn_status status = clattn_run_kernel(call, "attention", "decode", options, 2, ((size_t[]){ (size_t)part_count, (size_t)(p->batches * p->kv_heads) }), ((size_t[]){ 1, 1 }), PROBLEM_ARGS(p), ARG_T(p->tensors.value), clattn_arg_strides4(p->tensors.value), ARG_T(parts), ARG_I32(DECODE_KEYS));
     if (status) return status;
-    snprintf(options, sizeof options, "-DD=%d -DDV=%d -DNVQ=%d -DMRS=%d -DBK=%d -DNVD=%d -DMRQ=%d%s", (int)p.depth, (int)p.value_depth, t.vectors, t.score_keys, t.keys, t.chunk, t.rows, p.flags & (HAS_MASK | HAS_BIAS) ? " -DEXTRA" : "");
-    status = clattn_run_kernel(call, "attention", "cpu", options, 2, ((size_t[]){ blocks, (size_t)(p.batches * p.heads) }), ((size_t[]){ 1, 1 }), PROBLEM_ARGS(&p), ARG_T(p.tensors.value), clattn_arg_strides4(p.tensors.value), ARG_T(p.tensors.out), clattn_arg_strides4(p.tensors.out), ARG_T(p.tensors.lse));
-    if (!status && a->weights) status = run_cpu_weights(call, &p, &t, options);
+    snprintf(options, sizeof options, "-DWIDTH=%d", width);
+    return clattn_run_kernel(call, "attention", "decode_join", options, 1, (size_t[]){ rows }, (size_t[]){ 1 }, ARG_T(parts), ARG_T(p->tensors.out), clattn_arg_strides4(p->tensors.out), ARG_T(p->tensors.lse), clattn_arg_i64x4(p->heads, p->kv_heads, p->queries, p->keys), ARG_I32(p->value_depth), ARG_I32(part_count));
+}
+
+static clattn_status enqueue_decode(clattn_call *call, const void *raw) {
+    const clattn_attention_args *a = raw;
+    problem p = problem_of(call, a);
+    tile t;
+    clattn_tensor parts;
+    choose_tile(call, p.queries, (int)p.depth, (int)p.value_depth, &t);
+    const int64_t part_count = p.keys ? (p.keys + DECODE_KEYS - 1) / DECODE_KEYS : 1;
+    clattn_status status = pack_tensors(call, &p);
+    if (!status) status = clattn_scratch(call, &parts, CLATTN_F32, 2, (int64_t[]){ part_count * p.batches * p.heads * p.queries, (p.value_depth + 15) / 16 * 16 + 16 });
+    if (!status) status = run_decode(call, &p, &parts, part_count);
+    if (!status && a->weights) status = run_cpu_weights(call, &p, &t, (size_t[]){ 1, (size_t)(p.batches * p.heads) });
     if (!status && a->out && a->out != p.tensors.out) status = clattn_copy(call, a->out, p.tensors.out);
     return status;
 }
 
 static const clattn_variant variants[] = {
+    { "decode", decode_refusal, enqueue_decode },
     { "cpu", cpu_refusal, enqueue_cpu },
     { "scalar", NULL, enqueue_scalar },
 };
@@ -236,6 +286,7 @@ void clattn_reference_attention(const clattn_call *call, const void *args, clatt
 static const char *const examples[] = {
     "attention query[1,2,70,64] key[1,2,70,64] value[1,2,70,64] -> out weights",
     "attention query[1,2,70,64] key[1,2,70,64] value[1,2,70,64] mask[70,70] -> out",
+    "attention query[1,2,1,64] key[1,2,70,64] value[1,2,70,64] -> out",
     "attention query[1,1,3,257] key[1,1,4,257] value[1,1,4,8] -> out weights",
     NULL,
 };

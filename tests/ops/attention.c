@@ -13,8 +13,7 @@ Test(attention, sizes) {
         "attention query[1,1,34,256] key[1,1,129,256] value[1,1,129,256]" OUTPUTS, "attention query[1,1,5,256] key[1,1,20,256] value[1,1,20,241]" OUTPUTS,
         "attention query[1,1,3,1] key[1,1,1025,1] value[1,1,1025,1]" OUTPUTS, "attention query[1,1,1025,5] key[1,1,1025,5] value[1,1,1025,5] causal=top_left -> out lse",
         "attention query[1,2,1,33] key[1,2,239,33] value[1,2,239,33]" OUTPUTS, "attention query[1,1,3,257] key[1,1,4,257] value[1,1,4,300]" OUTPUTS,
-        "attention query[1,1,19,80] key[1,1,23,80] value[1,1,23,80]" OUTPUTS, "attention query[1,1,19,48] key[1,1,23,48] value[1,1,23,112]" OUTPUTS,
-        "attention query[1,1,70,32] key[1,1,70,32] value[1,1,70,176] -> out", NULL });
+        "attention query[1,1,9,16] key[1,1,23,16] value[1,1,23,80]" OUTPUTS, "attention query[1,1,9,16] key[1,1,23,16] value[1,1,23,100] -> out", "attention query[1,1,9,16] key[1,1,23,16] value[1,1,23,176] -> out", NULL });
 }
 
 Test(attention, nothing) {
@@ -70,6 +69,14 @@ Test(attention, garbage_does_not_leak) {
         "attention query[1,1,6,2] key[1,1,6,2] value[1,1,6,16]:nan,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31 window_left=1 window_right=1 mask[6]:0,1,1,1,1,1" OUTPUTS,
         "attention query[2,1,3,2] key[2,1,3,2]:nan value[2,1,3,2]:inf key_lengths[2]:0,0" OUTPUTS,
         "attention query[1,1,3,2] key[1,1,3,2] value[1,1,3,2]:nan,1,2,3,4,5" OUTPUTS, NULL });
+}
+
+Test(attention, few_queries) {
+    test_cases((const char *const[]){
+        "attention query[2,8,1,20] key[2,2,600,20] value[2,2,600,20] causal=bottom_right" OUTPUTS, "attention query[2,6,3,20] key[2,2,600,20] value[2,2,600,20] causal=bottom_right key_lengths[2]:513,2" OUTPUTS,
+        "attention query[2,4,4,20] key[2,1,513,20] value[2,1,513,20] mask[2,1,4,513]%0.4 bias[513]*2" OUTPUTS, "attention query[1,2,2,20] key[1,2,513,20] value[1,2,513,20] mask[513]:0 window_left=9" OUTPUTS,
+        "attention query[1,2,4,20] key[1,2,700,20] value[1,2,700,20] causal=bottom_right window_left=300" OUTPUTS, "attention query[1,17,1,20] key[1,1,70,20] value[1,1,70,20]" OUTPUTS,
+        "attention query[1,1,4,2] key[1,1,4,2]:1,2,3,4,nan,inf,-inf,nan value[1,1,4,3]:1,2,3,4,5,6,nan,inf,nan,-inf,nan,nan mask[4]:1,1,0,0" OUTPUTS, NULL });
 }
 
 Test(attention, outputs_independent) {
