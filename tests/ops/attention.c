@@ -27,7 +27,7 @@ Test(attention, scale_and_heads) {
     test_cases((const char *const[]){
         "attention query[2,6,9,8] key[2,2,11,8] value[2,2,11,8]" OUTPUTS, "attention query[1,5,17,16] key[1,1,31,16] value[1,1,31,16] causal=bottom_right" OUTPUTS,
         "attention query[1,2,9,8] key[1,2,11,8] value[1,2,11,8] scale=0.7" OUTPUTS, "attention query[1,2,9,8] key[1,2,11,8] value[1,2,11,8] scale=-0.3" OUTPUTS,
-        "attention query[1,2,37,16]*100 key[1,2,45,16]*100 value[1,2,45,16]" OUTPUTS, "attention query[1,1,20,1]*100 key[1,1,300,1]*100 value[1,1,300,4]" OUTPUTS, NULL });
+        "attention query[1,2,37,16]*100 key[1,2,45,16]*100 value[1,2,45,16]" OUTPUTS, "attention query[1,1,20,1]*100 key[1,1,300,1]*100 value[1,1,300,4]" OUTPUTS, "attention query[1,2,3,16]*100 key[1,2,300,16]*100 value[1,2,300,16] scale=-0.5" OUTPUTS, NULL });
 }
 
 Test(attention, causal_and_window) {
@@ -37,14 +37,15 @@ Test(attention, causal_and_window) {
         "attention query[1,1,100,16] key[1,1,100,16] value[1,1,100,16] window_left=3 window_right=2" OUTPUTS, "attention query[1,1,100,16] key[1,1,100,16] value[1,1,100,16] window_left=0 window_right=0" OUTPUTS,
         "attention query[1,1,100,16] key[1,1,60,16] value[1,1,60,16] window_left=7" OUTPUTS, "attention query[1,1,40,16] key[1,1,400,16] value[1,1,400,16] window_right=270" OUTPUTS,
         "attention query[1,1,300,8] key[1,1,300,8] value[1,1,300,8] causal=top_left window_left=5" OUTPUTS, "attention query[1,1,50,8] key[1,1,90,8] value[1,1,90,8] causal=bottom_right window_left=4 window_right=9" OUTPUTS,
-        "attention query[1,1,9,8] key[1,1,9,8] value[1,1,9,8] window_left=9000000000000000 window_right=9000000000000000" OUTPUTS, NULL });
+        "attention query[1,1,9,8] key[1,1,9,8] value[1,1,9,8] window_left=9000000000000000 window_right=9000000000000000" OUTPUTS,
+        "attention query[1,2,4,8] key[1,2,3,8] value[1,2,3,8] causal=bottom_right" OUTPUTS, "attention query[1,2,4,8] key[1,2,300,8] value[1,2,300,8] window_left=1 window_right=280" OUTPUTS, NULL });
 }
 
 Test(attention, lengths) {
     test_cases((const char *const[]){
         "attention query[4,2,19,8] key[4,2,21,8] value[4,2,21,8] key_lengths[4]:0,21,-3,99" OUTPUTS, "attention query[3,1,5,16] key[3,1,300,16] value[3,1,300,16] key_lengths[3]:257,1,256" OUTPUTS,
         "attention query[3,2,17,16] key[3,2,33,16] value[3,2,33,16] key_lengths[3]:20,5,33 causal=bottom_right" OUTPUTS, "attention query[3,1,40,8] key[3,1,33,8] value[3,1,33,8] key_lengths[3]:20,5,33 causal=bottom_right window_left=4" OUTPUTS,
-        "attention query[2,1,40,8] key[2,1,33,8] value[2,1,33,8] key_lengths[2]:20,5 causal=top_left window_left=4" OUTPUTS, NULL });
+        "attention query[2,1,40,8] key[2,1,33,8] value[2,1,33,8] key_lengths[2]:20,5 causal=top_left window_left=4" OUTPUTS, "attention query[4,2,2,8] key[4,2,300,8] value[4,2,300,8] key_lengths[4]:0,300,-3,256" OUTPUTS, NULL });
 }
 
 Test(attention, masks_and_biases) {
@@ -56,7 +57,7 @@ Test(attention, masks_and_biases) {
         "attention query[2,2,5,8] key[2,2,7,8] value[2,2,7,8] bias[7]" OUTPUTS, "attention query[2,2,37,8] key[2,2,39,8] value[2,2,39,8] bias[2,37,39]*3" OUTPUTS,
         "attention query[2,3,5,8] key[2,3,7,8] value[2,3,7,8] bias[2,3,5,7]:-inf,0.5,-inf,2" OUTPUTS, "attention query[1,1,20,8] key[1,1,30,8] value[1,1,30,8] bias[30]:-inf" OUTPUTS,
         "attention query[2,3,20,8] key[2,3,27,8] value[2,3,27,8] mask[2,1,20,27] bias[3,1,27] scale=0.5 key_lengths[2]:20,9" OUTPUTS, "attention query[1,1,33,8] key[1,1,17,8] value[1,1,17,8] mask[33,17]%0" OUTPUTS,
-        "attention query[1,1,9,8] key[1,1,17,8] value[1,1,17,8] mask[1] bias[1,1]" OUTPUTS, NULL });
+        "attention query[1,1,9,8] key[1,1,17,8] value[1,1,17,8] mask[1] bias[1,1]" OUTPUTS, "attention query[1,2,2,8] key[1,2,300,8] value[1,2,300,8] mask[2,300]%0.2 bias[2,1,300]:-inf,1" OUTPUTS, NULL });
 }
 
 /* NaN and Inf where nobody may look: the reference skips them, so a leak differs. */
