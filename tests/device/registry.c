@@ -25,6 +25,7 @@ static size_t size_of(const clattn_field *field) {
     case CLATTN_FIELD_OPT_FLOAT: return sizeof(clattn_optional_float);
     case CLATTN_FIELD_WORD: return sizeof(int);
     case CLATTN_FIELD_INTS: return sizeof(clattn_ints);
+    case CLATTN_FIELD_DOUBLES: return sizeof(clattn_doubles);
     case CLATTN_FIELD_WORDS: return sizeof(clattn_pools);
     }
     return 0;

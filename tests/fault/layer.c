@@ -85,7 +85,7 @@ STATUS(clEnqueueFillBuffer, (cl_command_queue q, cl_mem m, const void *v, size_t
 #define OVERRIDE(name) dispatch.name = layer_##name
 #define OVERRIDE_REFERENCE(object) OVERRIDE(clRetain##object), OVERRIDE(clRelease##object)
 
-CL_API_ENTRY cl_int CL_API_CALL clGetLayerInfo(cl_layer_info name, size_t size, void *value, size_t *size_ret) {
+FAULT_EXPORT cl_int CL_API_CALL clGetLayerInfo(cl_layer_info name, size_t size, void *value, size_t *size_ret) {
     const cl_layer_api_version version = CL_LAYER_API_VERSION_100;
     if (name != CL_LAYER_API_VERSION) return CL_INVALID_VALUE;
     if (value && size >= sizeof version) memcpy(value, &version, sizeof version);
@@ -93,7 +93,7 @@ CL_API_ENTRY cl_int CL_API_CALL clGetLayerInfo(cl_layer_info name, size_t size, 
     return CL_SUCCESS;
 }
 
-CL_API_ENTRY cl_int CL_API_CALL clInitLayer(cl_uint entries, const cl_icd_dispatch *target, cl_uint *entries_ret, const cl_icd_dispatch **result) {
+FAULT_EXPORT cl_int CL_API_CALL clInitLayer(cl_uint entries, const cl_icd_dispatch *target, cl_uint *entries_ret, const cl_icd_dispatch **result) {
     const size_t known = sizeof dispatch / sizeof(void *);
     next = target;
     memcpy(&dispatch, target, (entries < known ? entries : known) * sizeof(void *));
