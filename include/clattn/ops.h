@@ -36,6 +36,12 @@ typedef struct clattn_ints {
     int64_t values[CLATTN_MAX_RANK];
 } clattn_ints;
 
+/* A list of up to 8 real numbers; count 0 = default. Doubles, for a decimal fraction decides where floor(size * 0.7) lies. */
+typedef struct clattn_doubles {
+    int count;
+    double values[CLATTN_MAX_RANK];
+} clattn_doubles;
+
 /* A switch whose default may be on. */
 typedef enum clattn_toggle { CLATTN_DEFAULT, CLATTN_ON, CLATTN_OFF } clattn_toggle;
 
@@ -69,6 +75,13 @@ typedef struct clattn_pools {
     int kinds[4]; /* clattn_pool_kind; for channel_pool avg is the mean */
 } clattn_pools;
 typedef enum clattn_spatial_order { CLATTN_ORDER_MAX_MEAN, CLATTN_ORDER_MEAN_MAX } clattn_spatial_order;
+/* crd: the channels of a pixel lie in the order channel, row, column (PyTorch); dcr: row, column, channel (ONNX's default). */
+typedef enum clattn_shuffle_mode { CLATTN_SHUFFLE_CRD, CLATTN_SHUFFLE_DCR } clattn_shuffle_mode;
+typedef enum clattn_resize_mode { CLATTN_RESIZE_NEAREST, CLATTN_RESIZE_LINEAR, CLATTN_RESIZE_CUBIC } clattn_resize_mode;
+/* Where output position i lies in the input, s = input size / output size (or 1 / scale): half_pixel (i + 0.5) s - 0.5;
+ * align_corners i (in - 1) / (out - 1); asymmetric i s. */
+typedef enum clattn_resize_coordinates { CLATTN_RESIZE_HALF_PIXEL, CLATTN_RESIZE_ALIGN_CORNERS, CLATTN_RESIZE_ASYMMETRIC } clattn_resize_coordinates;
+typedef enum clattn_reduce_kind { CLATTN_REDUCE_SUM, CLATTN_REDUCE_MEAN, CLATTN_REDUCE_MAX, CLATTN_REDUCE_MIN, CLATTN_REDUCE_L2 } clattn_reduce_kind;
 typedef enum clattn_precision { CLATTN_PRECISION_EXACT, CLATTN_PRECISION_FAST } clattn_precision;
 
 /* ---- Text --------------------------------------------------------------------------------------------------------- */
@@ -196,6 +209,21 @@ typedef struct clattn_multi_head_attention_args {
 } clattn_multi_head_attention_args;
 CLATTN_API clattn_status clattn_multi_head_attention(clattn_context *context, const clattn_multi_head_attention_args *args);
 
+/* Rotary position embedding (Su et al. 2021): each pair (u, v) of a head's elements is turned by its position's angle to
+ * (u cos - v sin, v cos + u sin). Pair i is elements i and i + D/2, interleaved 2i and 2i + 1; its angle is
+ * position * base^(-2i/D), exact to f32 at any position, or stands in the tables. A position outside a given table has a
+ * zero row there: out is 0. */
+typedef struct clattn_rotary_args {
+    const clattn_tensor *x;         /* [B,H,T,D], D even */
+    const clattn_tensor *cos;       /* ? [Tmax,D/2]; with sin or not at all */
+    const clattn_tensor *sin;       /* ? [Tmax,D/2] */
+    const clattn_tensor *positions; /* ? [B,T] i32; absent: 0..T-1, which a given table must hold */
+    clattn_tensor *out;             /* as x; may be x itself */
+    bool interleaved;               /* false: halves (GPT-NeoX, Llama in transformers); true: pairs (the paper, GPT-J) */
+    float base;                     /* 0 = 10000; at least 1; not used with tables */
+} clattn_rotary_args;
+CLATTN_API clattn_status clattn_rotary(clattn_context *context, const clattn_rotary_args *args);
+
 /* Rows of a table by id; an id outside 0..V-1 gives a zero row. */
 typedef struct clattn_embedding_args {
     const clattn_tensor *table; /* [V,E] */
@@ -253,8 +281,7 @@ typedef struct clattn_squeeze_excite_args {
 } clattn_squeeze_excite_args;
 CLATTN_API clattn_status clattn_squeeze_excite(clattn_context *context, const clattn_squeeze_excite_args *args);
 
-/* CBAM's channel half (Woo et al. 2018): the same MLP (relu) on each pool, summed before the sigmoid.
- * lp and lse pools are refused until the next release. */
+/* CBAM's channel half (Woo et al. 2018): the same MLP (relu) on each pool, summed before the sigmoid. */
 typedef struct clattn_channel_attention_args {
     const clattn_tensor *x;  /* [B,C,H,W] */
     const clattn_tensor *w1; /* [R,C] */
@@ -306,6 +333,15 @@ typedef struct clattn_cbam_args {
 } clattn_cbam_args;
 CLATTN_API clattn_status clattn_cbam(clattn_context *context, const clattn_cbam_args *args);
 
+/* Wang et al. 2020: gate = sigmoid(1-D convolution of the channels' means, padding k/2), out = x * gate. */
+typedef struct clattn_efficient_channel_attention_args {
+    const clattn_tensor *x;      /* [B,C,H,W] */
+    const clattn_tensor *weight; /* [1,1,k], k odd */
+    clattn_tensor *out;          /* [B,C,H,W] */
+    clattn_tensor *gate;         /* [B,C] */
+} clattn_efficient_channel_attention_args;
+CLATTN_API clattn_status clattn_efficient_channel_attention(clattn_context *context, const clattn_efficient_channel_attention_args *args);
+
 /* 2-D cross-correlation with zero padding; torch.nn.functional.conv2d. precision fast may use Winograd. */
 typedef struct clattn_conv2d_args {
     const clattn_tensor *x;      /* [B,C,H,W] */
@@ -320,6 +356,44 @@ typedef struct clattn_conv2d_args {
     clattn_precision precision;
 } clattn_conv2d_args;
 CLATTN_API clattn_status clattn_conv2d(clattn_context *context, const clattn_conv2d_args *args);
+
+/* The transpose of conv2d (its gradient with respect to the input); torch.nn.functional.conv_transpose2d.
+ * OH = (H - 1) stride - padding + dilation (kh - 1) + output_padding + 1, the padding of both sides. */
+typedef struct clattn_conv_transpose2d_args {
+    const clattn_tensor *x;      /* [B,C,H,W] */
+    const clattn_tensor *weight; /* [C,O/groups,kh,kw] */
+    const clattn_tensor *bias;   /* ? [O] */
+    clattn_tensor *out;          /* [B,O,OH,OW] */
+    clattn_ints stride;          /* default 1 */
+    clattn_ints padding;         /* default 0: rows and columns of the result left out; forms as in conv2d */
+    clattn_ints output_padding;  /* default 0: rows and columns added at the bottom and right; less than stride or dilation */
+    clattn_ints dilation;        /* default 1 */
+    int64_t groups;              /* 0 = 1 */
+} clattn_conv_transpose2d_args;
+CLATTN_API clattn_status clattn_conv_transpose2d(clattn_context *context, const clattn_conv_transpose2d_args *args);
+
+/* Channels become pixels: out[b,c,h*r+i,w*r+j], r = block, is x's channel c*r*r + i*r + j (crd) or (i*r + j)*C/(r*r) + c (dcr)
+ * at h,w. torch.nn.functional.pixel_shuffle; ONNX DepthToSpace. */
+typedef struct clattn_pixel_shuffle_args {
+    const clattn_tensor *x; /* [B,C,H,W], C divisible by block^2 */
+    clattn_tensor *out;     /* [B,C/block^2,H*block,W*block] */
+    int64_t block;          /* required */
+    clattn_shuffle_mode mode;
+} clattn_pixel_shuffle_args;
+CLATTN_API clattn_status clattn_pixel_shuffle(clattn_context *context, const clattn_pixel_shuffle_args *args);
+
+/* torch.nn.functional.interpolate without antialiasing: edges repeated, cubic with a = -0.75. Exactly one of size and scale.
+ * With scale the output's size is floor(input * scale), and positions use the scale given, not the quotient of the sizes.
+ * nearest takes the element at floor(i s), PyTorch's rule, for half_pixel as for asymmetric. */
+typedef struct clattn_resize2d_args {
+    const clattn_tensor *x; /* [B,C,H,W] */
+    clattn_tensor *out;     /* [B,C,OH,OW] */
+    clattn_ints size;       /* one value or height,width */
+    clattn_doubles scale;   /* one value or height,width */
+    clattn_resize_mode mode;
+    clattn_resize_coordinates coordinates;
+} clattn_resize2d_args;
+CLATTN_API clattn_status clattn_resize2d(clattn_context *context, const clattn_resize2d_args *args);
 
 /* Maximum over windows; NaN wins. indices = h*W + w of the first maximum (or first NaN) within its plane. torch max_pool2d.
  * Padding of more than half the dilated kernel is refused, as in PyTorch. A window between whose taps the whole input lies
@@ -349,7 +423,7 @@ typedef struct clattn_avg_pool2d_args {
 } clattn_avg_pool2d_args;
 CLATTN_API clattn_status clattn_avg_pool2d(clattn_context *context, const clattn_avg_pool2d_args *args);
 
-/* Pool over all pixels. lp and lse are refused until the next release. */
+/* Pool over all pixels. lp: sqrt(sum x^2), not normalised; lse: log(sum e^x). Of an empty plane: avg NaN, max and lse -inf, lp 0. */
 typedef struct clattn_global_pool2d_args {
     const clattn_tensor *x; /* [B,C,H,W] */
     clattn_tensor *out;     /* [B,C,1,1] */
@@ -361,7 +435,7 @@ CLATTN_API clattn_status clattn_global_pool2d(clattn_context *context, const cla
 typedef struct clattn_channel_pool_args {
     const clattn_tensor *x; /* [B,C,H,W] */
     clattn_tensor *out;     /* [B,K,H,W] */
-    clattn_pools kinds;     /* default max+mean */
+    clattn_pools kinds;     /* default max+mean; lp and lse are refused */
 } clattn_channel_pool_args;
 CLATTN_API clattn_status clattn_channel_pool(clattn_context *context, const clattn_channel_pool_args *args);
 
@@ -413,6 +487,32 @@ typedef struct clattn_matmul_args {
     bool transpose_b;
 } clattn_matmul_args;
 CLATTN_API clattn_status clattn_matmul(clattn_context *context, const clattn_matmul_args *args);
+
+/* (x - mean) / sqrt(var + eps) * gamma + beta over the axes from `axis` to the last, var biased. Ba et al. 2016;
+ * torch.nn.functional.layer_norm. rms_norm: x / sqrt(mean(x^2) + eps) * gamma + beta; Zhang and Sennrich 2019. */
+typedef struct clattn_layer_norm_args {
+    const clattn_tensor *x;     /* [..] */
+    const clattn_tensor *gamma; /* ? x's shape from `axis` on */
+    const clattn_tensor *beta;  /* ? the same */
+    clattn_tensor *out;         /* as x */
+    clattn_optional_int axis;   /* unset = -1 */
+    float eps;                  /* 0 = 1e-5 */
+} clattn_layer_norm_args;
+typedef clattn_layer_norm_args clattn_rms_norm_args;
+CLATTN_API clattn_status clattn_layer_norm(clattn_context *context, const clattn_layer_norm_args *args);
+CLATTN_API clattn_status clattn_rms_norm(clattn_context *context, const clattn_rms_norm_args *args);
+
+/* The same over each of `groups` equal groups of channels with all their pixels; gamma and beta per channel.
+ * Wu and He 2018; torch.nn.functional.group_norm. groups = C is instance norm. */
+typedef struct clattn_group_norm_args {
+    const clattn_tensor *x;     /* [B,C,..], C % groups == 0 */
+    const clattn_tensor *gamma; /* ? [C] */
+    const clattn_tensor *beta;  /* ? [C] */
+    clattn_tensor *out;         /* as x */
+    int64_t groups;             /* required */
+    float eps;                  /* 0 = 1e-5 */
+} clattn_group_norm_args;
+CLATTN_API clattn_status clattn_group_norm(clattn_context *context, const clattn_group_norm_args *args);
 
 typedef struct clattn_activation_args {
     const clattn_tensor *x; /* [..] */
@@ -473,6 +573,54 @@ typedef struct clattn_gather_args {
     int64_t axis; /* default 0 */
 } clattn_gather_args;
 CLATTN_API clattn_status clattn_gather(clattn_context *context, const clattn_gather_args *args);
+
+/* x within a border of `value`: before[i] elements before axis i, after[i] after it. A list shorter than the rank leaves the
+ * remaining axes as they are. numpy.pad with mode constant. */
+typedef struct clattn_pad_args {
+    const clattn_tensor *x; /* [..] */
+    clattn_tensor *out;     /* x's sizes plus before plus after */
+    clattn_ints before;     /* 0 or more, default 0 */
+    clattn_ints after;      /* 0 or more, default 0 */
+    float value;            /* default 0 */
+} clattn_pad_args;
+CLATTN_API clattn_status clattn_pad(clattn_context *context, const clattn_pad_args *args);
+
+/* Over some axes: sum, mean, maximum, minimum, or l2 = sqrt(sum(x^2)). NaN among the elements gives NaN. Of nothing: 0, NaN,
+ * -inf, inf, 0. numpy.sum, mean, max, min, linalg.norm. */
+typedef struct clattn_reduce_args {
+    const clattn_tensor *x; /* [..] */
+    clattn_tensor *out;     /* x without the axes, or with 1 in their places */
+    clattn_reduce_kind kind;
+    clattn_ints axes;       /* negative: from the end; default all */
+    bool keepdims;
+} clattn_reduce_args;
+CLATTN_API clattn_status clattn_reduce(clattn_context *context, const clattn_reduce_args *args);
+
+/* Each element is 0 with probability `rate`, else x / (1 - rate). Srivastava et al. 2014. The bits are those of Philox 4x32-10
+ * (Salmon et al. 2011), equal on every device: key = the words of seed, low first; counter = the words of index div 4, then
+ * of offset; word = index mod 4; index in C order. Dropped: word < ceil(rate * 2^32). */
+typedef struct clattn_dropout_args {
+    const clattn_tensor *x; /* [..] */
+    clattn_tensor *out;     /* as x; may be x itself */
+    clattn_optional_float rate; /* [0, 1), unset = 0.5 */
+    uint64_t seed;
+    uint64_t offset;        /* another one for each call that is to be independent */
+} clattn_dropout_args;
+CLATTN_API clattn_status clattn_dropout(clattn_context *context, const clattn_dropout_args *args);
+
+/* losses = (1 - e) * -log softmax(logits)[target] + e * mean over V of -log softmax(logits), e = label_smoothing: 0 where
+ * the target is ignore_id; torch.nn.functional.cross_entropy. out is their mean over the targets that are not ignore_id;
+ * NaN if there is none. A target outside 0..V-1 has the loss 0 of a zero row and counts in the mean. A row whose target has
+ * the logit -inf, or that is all -inf, has the loss inf. */
+typedef struct clattn_cross_entropy_args {
+    const clattn_tensor *logits;  /* [N,V] */
+    const clattn_tensor *targets; /* [N] i32 */
+    clattn_tensor *out;           /* [1] */
+    clattn_tensor *losses;        /* [N] */
+    float label_smoothing;        /* 0..1 */
+    clattn_optional_int ignore_id; /* unset = -100 */
+} clattn_cross_entropy_args;
+CLATTN_API clattn_status clattn_cross_entropy(clattn_context *context, const clattn_cross_entropy_args *args);
 
 #ifdef __cplusplus
 }

@@ -23,6 +23,7 @@ typedef enum clattn_field_kind {
     CLATTN_FIELD_OPT_FLOAT,/* clattn_optional_float */
     CLATTN_FIELD_WORD,     /* an enum (int): the index of a word */
     CLATTN_FIELD_INTS,     /* clattn_ints */
+    CLATTN_FIELD_DOUBLES,  /* clattn_doubles */
     CLATTN_FIELD_WORDS     /* clattn_pools: an ordered list of words */
 } clattn_field_kind;
 

@@ -83,6 +83,7 @@ static void print_values(FILE *stream, const clattn_field *field) {
     case CLATTN_FIELD_U64: fputs("an integer from 0", stream); break;
     case CLATTN_FIELD_FLOAT: case CLATTN_FIELD_OPT_FLOAT: print_range(stream, "a number", field); break;
     case CLATTN_FIELD_WORD: print_words(stream, field, ", "); break;
+    case CLATTN_FIELD_DOUBLES: print_range(stream, "a list like 1.5,2 of numbers", field); break;
     case CLATTN_FIELD_INTS: print_range(stream, "a list like 1,2 of integers", field); break;
     case CLATTN_FIELD_WORDS: fputs("a list like a+b of ", stream); print_words(stream, field, ", "); break;
     case CLATTN_FIELD_INPUT: case CLATTN_FIELD_OUTPUT: break;
@@ -93,7 +94,7 @@ static void print_default(FILE *stream, const clattn_field *field) {
     if (field->flags & CLATTN_FIELD_REQUIRED) fputs("; required", stream);
     else if (field->kind == CLATTN_FIELD_BOOL || field->kind == CLATTN_FIELD_TOGGLE) fprintf(stream, "; default %s", field->fallback != 0 ? "true" : "false");
     else if (field->kind == CLATTN_FIELD_WORD) fprintf(stream, "; default %s", field->words[(int)field->fallback]);
-    else if (field->kind != CLATTN_FIELD_INTS && field->kind != CLATTN_FIELD_WORDS) fprintf(stream, "; default %.9g", field->fallback);
+    else if (field->kind != CLATTN_FIELD_INTS && field->kind != CLATTN_FIELD_DOUBLES && field->kind != CLATTN_FIELD_WORDS) fprintf(stream, "; default %.9g", field->fallback);
 }
 
 static void describe_parameter(FILE *stream, const clattn_field *field) {

@@ -65,6 +65,16 @@ static clattn_status check_ints(clattn_call *call, const clattn_field *field, co
     return CLATTN_OK;
 }
 
+static clattn_status check_doubles(clattn_call *call, const clattn_field *field, const clattn_doubles *list) {
+    if (list->count < 0 || list->count > CLATTN_MAX_RANK) return clattn_call_fail(call, CLATTN_ERROR_ARGUMENT, "%s has %d values; 0..%d expected", field->name, list->count, CLATTN_MAX_RANK);
+    if (list->count == 0 && (field->flags & CLATTN_FIELD_REQUIRED)) return clattn_call_fail(call, CLATTN_ERROR_ARGUMENT, "%s is missing", field->name);
+    for (int i = 0; i < list->count; i++) {
+        const clattn_status status = check_range(call, field, list->values[i]);
+        if (status) return status;
+    }
+    return CLATTN_OK;
+}
+
 static clattn_status check_toggle(clattn_call *call, const clattn_field *field, clattn_toggle *value) {
     if (*value != CLATTN_DEFAULT && *value != CLATTN_ON && *value != CLATTN_OFF) return clattn_call_fail(call, CLATTN_ERROR_ARGUMENT, "%s = %d is not a clattn_toggle", field->name, (int)*value);
     if (*value == CLATTN_DEFAULT) *value = field->fallback != 0 ? CLATTN_ON : CLATTN_OFF;
@@ -109,6 +119,7 @@ static bool given(const clattn_field *field, const void *args) {
     case CLATTN_FIELD_OPT_INT: return ((const clattn_optional_int *)at)->set;
     case CLATTN_FIELD_OPT_FLOAT: return ((const clattn_optional_float *)at)->set;
     case CLATTN_FIELD_INTS: return ((const clattn_ints *)at)->count != 0;
+    case CLATTN_FIELD_DOUBLES: return ((const clattn_doubles *)at)->count != 0;
     case CLATTN_FIELD_WORDS: return ((const clattn_pools *)at)->count != 0;
     }
     return false;
@@ -124,6 +135,7 @@ static clattn_status check_parameter(clattn_call *call, const clattn_field *fiel
     case CLATTN_FIELD_WORD: return check_word(call, field, at);
     case CLATTN_FIELD_WORDS: return check_words(call, field, at);
     case CLATTN_FIELD_INTS: return check_ints(call, field, at);
+    case CLATTN_FIELD_DOUBLES: return check_doubles(call, field, at);
     case CLATTN_FIELD_INT: return check_int(call, field, at);
     case CLATTN_FIELD_FLOAT: return check_float(call, field, at);
     case CLATTN_FIELD_OPT_INT: return check_optional_int(call, field, at);

@@ -65,10 +65,10 @@ static bool parse_integer(const char *text, const char *end, int64_t *value) {
     return stop == end && stop != text && !isspace((unsigned char)*text) && errno == 0;
 }
 
-static bool parse_real(const char *text, double *value) {
+static bool parse_real(const char *text, const char *end, double *value) {
     char *stop;
     *value = strtod(text, &stop);
-    return stop != text && *stop == '\0' && !isspace((unsigned char)*text);
+    return stop == end && stop != text && !isspace((unsigned char)*text);
 }
 
 static int find_word(const clattn_field *field, const char *text, size_t length) {
@@ -101,6 +101,17 @@ static bool parse_integers(const char *text, clattn_ints *list) {
     for (const char *start = text;; start++) {
         const char *end = start + strcspn(start, ",");
         if (list->count == CLATTN_MAX_RANK || !parse_integer(start, end, &list->values[list->count])) return false;
+        list->count++;
+        start = end;
+        if (!*start) return true;
+    }
+}
+
+static bool parse_reals(const char *text, clattn_doubles *list) {
+    *list = (clattn_doubles){ .count = 0 };
+    for (const char *start = text;; start++) {
+        const char *end = start + strcspn(start, ",");
+        if (list->count == CLATTN_MAX_RANK || !parse_real(start, end, &list->values[list->count])) return false;
         list->count++;
         start = end;
         if (!*start) return true;
@@ -140,7 +151,7 @@ static clattn_status set_integer(const clattn_op *op, const clattn_field *field,
 
 static clattn_status set_real(const clattn_op *op, const clattn_field *field, void *at, const char *text, char *message, size_t size) {
     double value;
-    if (!parse_real(text, &value)) return refuse(op, field, text, "a number", message, size);
+    if (!parse_real(text, text + strlen(text), &value)) return refuse(op, field, text, "a number", message, size);
     if (isfinite(value) && !isfinite((float)value)) return refuse(op, field, text, "a number within f32", message, size);
     const clattn_status status = check_number(op, field, text, value, message, size);
     if (status) return status;
@@ -157,6 +168,17 @@ static clattn_status set_integers(const clattn_op *op, const clattn_field *field
         if (status) return status;
     }
     *(clattn_ints *)at = list;
+    return CLATTN_OK;
+}
+
+static clattn_status set_reals(const clattn_op *op, const clattn_field *field, void *at, const char *text, char *message, size_t size) {
+    clattn_doubles list;
+    if (!parse_reals(text, &list)) return refuse(op, field, text, "up to 8 numbers like 1.5,2", message, size);
+    for (int i = 0; i < list.count; i++) {
+        const clattn_status status = check_number(op, field, text, list.values[i], message, size);
+        if (status) return status;
+    }
+    *(clattn_doubles *)at = list;
     return CLATTN_OK;
 }
 
@@ -192,6 +214,7 @@ clattn_status clattn_field_set(const clattn_op *op, const clattn_field *field, v
     case CLATTN_FIELD_INT: case CLATTN_FIELD_OPT_INT: case CLATTN_FIELD_U64: return set_integer(op, field, at, text, message, message_size);
     case CLATTN_FIELD_FLOAT: case CLATTN_FIELD_OPT_FLOAT: return set_real(op, field, at, text, message, message_size);
     case CLATTN_FIELD_INTS: return set_integers(op, field, at, text, message, message_size);
+    case CLATTN_FIELD_DOUBLES: return set_reals(op, field, at, text, message, message_size);
     case CLATTN_FIELD_WORD: case CLATTN_FIELD_WORDS: return set_word(op, field, at, text, message, message_size);
     case CLATTN_FIELD_INPUT: case CLATTN_FIELD_OUTPUT: break;
     }
