@@ -132,9 +132,12 @@ clattn_status clattn_finish(clattn_context *context) {
     return check_last(context);
 }
 
-/* An event of another cl_context would make every later command fail. */
+/* An event of another cl_context would make every later command fail; one that has failed already hangs PoCL 3.1. */
 static clattn_status check_event(clattn_context *context, cl_event event) {
     cl_context owner = NULL;
+    cl_int state = CL_COMPLETE;
+    CL_TRY(context, clGetEventInfo(event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof state, &state, NULL), "clGetEventInfo");
+    if (state < 0) return clattn_fail(context, CLATTN_ERROR_DRIVER, "wait_for: an event has failed with %d (%s)", state, clattn_driver_error_name(state));
     CL_TRY(context, clGetEventInfo(event, CL_EVENT_CONTEXT, sizeof owner, &owner, NULL), "clGetEventInfo");
     return owner == context->context ? CLATTN_OK : clattn_fail(context, CLATTN_ERROR_ARGUMENT, "wait_for: an event belongs to another cl_context");
 }

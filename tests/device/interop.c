@@ -7,6 +7,9 @@
 #include <clattn/clattn.h>
 #include <clattn/opencl.h>
 
+#include "../fault/layer.h"
+#include "lines.h"
+
 /* What the application owns. */
 typedef struct application {
     cl_context context;
@@ -86,7 +89,7 @@ static cl_int state(cl_event event) {
 /* out = softmax(softmax(x)) with both in the application's memory: x by columns from element 3, out from element 5. */
 static void gated(cl_command_queue_properties properties) {
     application app = start(properties);
-    const cl_uint before = references(&app);
+    const fault_functions fault = fault_layer();
     cl_mem in = filled(&app, 7), result = filled(&app, -1);
     cl_int error;
     cl_event gate = clCreateUserEvent(app.context, &error), done = NULL;
@@ -119,7 +122,8 @@ static void gated(cl_command_queue_properties properties) {
     clattn_tensor_free(&middle);
     clattn_tensor_free(&out);
     clattn_close(&context);
-    cr_expect_eq(references(&app), before, "close changes the counts of the context or queue: %u, before %u", references(&app), before);
+    /* Not the driver's own counts: PoCL's commands hold references for a while. */
+    cr_expect(fault.live(FAULT_CONTEXTS) == 1 && fault.live(FAULT_QUEUES) == 1 && fault.live(FAULT_BUFFERS) == 2, "references of clattn are left");
     cr_expect(memory_references(in) == 1 && memory_references(result) == 1);
     clReleaseMemObject(in);
     clReleaseMemObject(result);
@@ -230,7 +234,7 @@ Test(interop, aliases) {
     stop(&app);
 }
 
-/* An event that the application gives up fails the work behind it, not the context. */
+/* An event that the application has given up is refused, and the context works on. */
 static void given_up(cl_command_queue_properties properties) {
     application app = start(properties);
     clattn_context *context = borrow(&app);
@@ -240,8 +244,8 @@ static void given_up(cl_command_queue_properties properties) {
     cl_event gate = clCreateUserEvent(app.context, &error);
     cr_assert_eq(clattn_tensor_create(context, &t, CLATTN_F32, 1, (int64_t[]){ 1 }, &value), CLATTN_OK);
     cr_assert_eq(clSetUserEventStatus(gate, -5), CL_SUCCESS);
-    cr_assert_eq(clattn_opencl_wait_for(context, 1, &gate), CLATTN_OK);
-    cr_expect_neq(clattn_tensor_read(context, &t, &value), CLATTN_OK);
+    cr_expect_eq(clattn_opencl_wait_for(context, 1, &gate), CLATTN_ERROR_DRIVER);
+    cr_expect(strstr(clattn_message(context), "failed with -5"), "%s", clattn_message(context));
     cr_expect_eq(clattn_tensor_read(context, &t, &value), CLATTN_OK, "%s", clattn_message(context));
     clReleaseEvent(gate);
     clattn_tensor_free(&t);
