@@ -4,7 +4,7 @@
 static const clattn_field fields[] = {
     CLATTN_IN(clattn_embedding_args, table, "V,E", CLATTN_FIELD_STRIDED, "one row per id"),
     CLATTN_IN_INT_LIMITED(clattn_embedding_args, ids, "..", "<V", 0, "any shape; an id outside 0..V-1 gives a zero row"),
-    CLATTN_OUT(clattn_embedding_args, out, "out", "..,E", 0, ""),
+    CLATTN_OUT(clattn_embedding_args, out, "out", "..,E", 0, "the rows of the ids"),
     CLATTN_PARAM(clattn_embedding_args, padding_id, "padding_id", CLATTN_FIELD_OPT_INT, -1, -1, INT32_MAX, "its row is read as any other; only its gradient is zero; -1 = none"),
 };
 

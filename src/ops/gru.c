@@ -158,11 +158,11 @@ static const char *const reset_words[] = { "after", "before", NULL };
 static const char *const keep_words[] = { "old", "new", NULL };
 
 static const clattn_field gru_fields[] = {
-    CLATTN_IN(clattn_gru_args, x, "B,T,I", 0, ""),
+    CLATTN_IN(clattn_gru_args, x, "B,T,I", 0, "the sequence"),
     CLATTN_IN(clattn_gru_args, w_ih, "3H,I|R,3H,I", 0, "gates in the order r, z, n; with bidirectional a first axis of 2"),
-    CLATTN_IN(clattn_gru_args, w_hh, "3H,H|R,3H,H", 0, ""),
-    CLATTN_IN(clattn_gru_args, b_ih, "3H|R,3H", CLATTN_FIELD_OPTIONAL, ""),
-    CLATTN_IN(clattn_gru_args, b_hh, "3H|R,3H", CLATTN_FIELD_OPTIONAL, ""),
+    CLATTN_IN(clattn_gru_args, w_hh, "3H,H|R,3H,H", 0, "of the state; gates r, z, n"),
+    CLATTN_IN(clattn_gru_args, b_ih, "3H|R,3H", CLATTN_FIELD_OPTIONAL, "added to the input part"),
+    CLATTN_IN(clattn_gru_args, b_hh, "3H|R,3H", CLATTN_FIELD_OPTIONAL, "added to the state part"),
     CLATTN_IN(clattn_gru_args, h0, "R,B,H", CLATTN_FIELD_OPTIONAL, "the first states; absent = 0"),
     CLATTN_IN_INT_LIMITED(clattn_gru_args, lengths, "B", "<=T", CLATTN_FIELD_OPTIONAL, "valid steps; beyond them out is 0 and the state is kept"),
     CLATTN_OUT(clattn_gru_args, out, "out", "B,T,H*R", 0, "forward half first"),
@@ -223,12 +223,12 @@ CLATTN_DEFINE_CALL(gru)
 /* ---- gru_cell ---- */
 
 static const clattn_field cell_fields[] = {
-    CLATTN_IN(clattn_gru_cell_args, x, "B,I", 0, ""),
+    CLATTN_IN(clattn_gru_cell_args, x, "B,I", 0, "one step of the sequence"),
     CLATTN_IN(clattn_gru_cell_args, h, "B,H", 0, "the states before the step"),
     CLATTN_IN(clattn_gru_cell_args, w_ih, "3H,I", 0, "gates in the order r, z, n"),
-    CLATTN_IN(clattn_gru_cell_args, w_hh, "3H,H", 0, ""),
-    CLATTN_IN(clattn_gru_cell_args, b_ih, "3H", CLATTN_FIELD_OPTIONAL, ""),
-    CLATTN_IN(clattn_gru_cell_args, b_hh, "3H", CLATTN_FIELD_OPTIONAL, ""),
+    CLATTN_IN(clattn_gru_cell_args, w_hh, "3H,H", 0, "of the state; gates r, z, n"),
+    CLATTN_IN(clattn_gru_cell_args, b_ih, "3H", CLATTN_FIELD_OPTIONAL, "added to the input part"),
+    CLATTN_IN(clattn_gru_cell_args, b_hh, "3H", CLATTN_FIELD_OPTIONAL, "added to the state part"),
     CLATTN_OUT(clattn_gru_cell_args, h_out, "h", "B,H", 0, "the states after it"),
     CLATTN_PARAM_WORD(clattn_gru_cell_args, reset, "reset", reset_words, CLATTN_RESET_AFTER, "as in gru"),
     CLATTN_PARAM_WORD(clattn_gru_cell_args, keep, "keep", keep_words, CLATTN_KEEP_OLD, "as in gru"),

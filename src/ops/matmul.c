@@ -256,8 +256,8 @@ CLATTN_DEFINE_CALL(matmul)
 static const clattn_field linear_fields[] = {
     CLATTN_IN(clattn_linear_args, x, "..,I", CLATTN_FIELD_STRIDED, "any leading axes"),
     CLATTN_IN(clattn_linear_args, weight, "O,I", CLATTN_FIELD_STRIDED, "PyTorch's layout; packed once when frozen"),
-    CLATTN_IN(clattn_linear_args, bias, "O", CLATTN_FIELD_OPTIONAL, ""),
-    CLATTN_OUT(clattn_linear_args, out, "out", "..,O", 0, ""),
+    CLATTN_IN(clattn_linear_args, bias, "O", CLATTN_FIELD_OPTIONAL, "added to each row"),
+    CLATTN_OUT(clattn_linear_args, out, "out", "..,O", 0, "x weight^T + bias"),
     CLATTN_PARAM_WORD(clattn_linear_args, activation, "activation", clattn_activation_words, CLATTN_ACTIVATION_NONE, "applied to the sum"),
 };
 
