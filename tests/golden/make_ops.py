@@ -989,6 +989,27 @@ def conv2d(c):
     case("larger", 1, 33, 14, 15, 48, 3, 3, padding=1)
 
 
+@operation
+def pixel_shuffle(c):
+    def case(name, b, ch, h, w, block, mode=None):
+        x = c.normal(b, ch, h, w)
+        if mode == "dcr":
+            parts = T(x).reshape(b, block, block, ch // block ** 2, h, w).permute(0, 3, 4, 1, 5, 2)
+            out, peer = parts.reshape(b, ch // block ** 2, h * block, w * block), f"{TORCH} primitives as in ONNX DepthToSpace"
+        else:
+            out, peer = F.pixel_shuffle(T(x), block), f"{TORCH} pixel_shuffle"
+        c.add(name, {"x": x}, {"out": out}, peer, block=block, **({"mode": mode} if mode else {}))
+
+    case("plain", 2, 12, 5, 7, 2)
+    case("dcr", 2, 12, 5, 7, 2, "dcr")
+    case("crd", 2, 18, 3, 4, 3, "crd")
+    case("dcr_3", 1, 18, 3, 4, 3, "dcr")
+    case("block_1", 2, 3, 4, 5, 1)
+    case("one_of_all", 1, 1, 1, 1, 1)
+    case("one_pixel", 1, 16, 1, 1, 4)
+    case("larger", 1, 36, 13, 17, 3)
+
+
 def pool_sets(kernel, stride, **others):
     sets = {"kernel": kernel}
     if stride is not None:
