@@ -990,6 +990,30 @@ def conv2d(c):
 
 
 @operation
+def conv_transpose2d(c):
+    def case(name, b, ch, h, w, o, kh, kw, groups=1, bias=True, stride=1, padding=0, output_padding=0, dilation=1):
+        x, weight = c.normal(b, ch, h, w), c.normal(ch, o // groups, kh, kw, scale=1 / math.sqrt(kh * kw * ch / groups))
+        shift = c.normal(o) if bias else None
+        sets = {k: v for k, v, d in (("stride", stride, 1), ("padding", padding, 0), ("output_padding", output_padding, 0),
+                                     ("dilation", dilation, 1), ("groups", groups, 1)) if v != d}
+        out = F.conv_transpose2d(T(x), T(weight), T(shift), stride, padding, output_padding, groups, dilation)
+        c.add(name, {"x": x, "weight": weight, "bias": shift}, {"out": out}, f"{TORCH} conv_transpose2d", **sets)
+
+    case("plain", 2, 3, 5, 7, 4, 3, 3)
+    case("no_bias", 2, 3, 5, 7, 4, 3, 3, bias=False, padding=1)
+    case("double", 2, 6, 5, 7, 3, 2, 2, stride=2)
+    case("double_3", 1, 3, 5, 7, 4, 3, 3, stride=2, padding=1, output_padding=1)
+    case("each", 1, 3, 5, 6, 4, 3, 2, stride=(2, 3), padding=(1, 0), output_padding=(1, 2))
+    case("dilation", 1, 3, 5, 7, 2, 3, 3, dilation=2, padding=1, output_padding=1)
+    case("dilation_stride", 1, 2, 5, 4, 3, 3, 2, stride=3, dilation=(2, 4), padding=2)
+    case("groups", 2, 6, 5, 4, 9, 3, 3, groups=3, stride=2)
+    case("depthwise", 1, 5, 6, 7, 5, 4, 4, groups=5, stride=2, padding=1)
+    case("holes", 1, 2, 4, 5, 3, 1, 1, stride=3, output_padding=2)
+    case("one_of_all", 1, 1, 1, 1, 1, 1, 1)
+    case("larger", 1, 17, 13, 19, 11, 4, 4, stride=2, padding=1)
+
+
+@operation
 def pixel_shuffle(c):
     def case(name, b, ch, h, w, block, mode=None):
         x = c.normal(b, ch, h, w)
@@ -1369,6 +1393,235 @@ def gather(c):
     case("one_of_all", (1,), 0, 1)
     case("odd_sizes", (31, 17, 3), 1, 15)
     case("larger", (65, 129), 0, 97)
+
+
+# ---- norms, reductions, borders, losses, random bits, positions ------------------------------------------------------------
+
+def row_norm(c, peer, spare=()):
+    """layer_norm and rms_norm: `peer(x, shape, gamma, beta, eps)`."""
+    def case(name, shape, axis=None, gamma=True, beta=True, scale=1.0, shift=0.0, eps=None):
+        x = c.normal(*shape, scale=scale) + np.float32(shift)
+        rest = shape[axis if axis is not None else -1:]
+        g, b = c.normal(*rest) if gamma else None, c.normal(*rest) if beta else None
+        sets = ({} if axis is None else {"axis": axis}) | ({} if eps is None else {"eps": eps})
+        c.add(name, {"x": x, "gamma": g, "beta": b}, {"out": peer(T(x), rest, T(g), T(b), eps or 1e-5)},
+              f"{TORCH} {peer.__name__}", **sets)
+
+    case("plain", (5, 7))
+    case("no_factors", (5, 7), gamma=False, beta=False)
+    case("gamma_only", (5, 7), beta=False)
+    case("beta_only", (5, 7), gamma=False)
+    case("rank1", (17,))
+    case("rank3", (2, 3, 8))
+    case("axis_1_of_4", (2, 3, 4, 5), axis=1)
+    case("axis_minus_2", (2, 3, 4, 5), axis=-2)
+    case("axis_0", (3, 5), axis=0)
+    case("eps", (5, 7), eps=0.25)
+    case("one_of_all", (1, 1))
+    case("shifted", (5, 65), shift=100.0)
+    case("tiny", (5, 33), scale=1e-4)
+    case("row_1025", (3, 1025))
+    case("larger", (33, 257))
+
+
+@operation
+def layer_norm(c):
+    def layer_norm(x, shape, gamma, beta, eps):
+        return F.layer_norm(x, shape, gamma, beta, eps)
+    row_norm(c, layer_norm)
+    x, gamma, beta = c.normal(4, 6), c.normal(6), c.normal(6)
+    out = keras_layer(keras.layers.LayerNormalization(epsilon=1e-3), {"gamma": gamma, "beta": beta}, T(x))
+    c.add("keras", {"x": x, "gamma": gamma, "beta": beta}, {"out": out}, f"{KERAS} layers.LayerNormalization", eps=1e-3)
+
+
+@operation
+def rms_norm(c):
+    def rms_norm(x, shape, gamma, beta, eps):
+        out = F.rms_norm(x, shape, gamma, eps)
+        return out if beta is None else out + beta
+    row_norm(c, rms_norm)
+
+
+@operation
+def group_norm(c):
+    def case(name, shape, groups, gamma=True, beta=True, **sets):
+        x = c.normal(*shape)
+        g, b = c.normal(shape[1]) if gamma else None, c.normal(shape[1]) if beta else None
+        c.add(name, {"x": x, "gamma": g, "beta": b}, {"out": F.group_norm(T(x), groups, T(g), T(b), sets.get("eps", 1e-5))},
+              f"{TORCH} group_norm", groups=groups, **sets)
+
+    case("plain", (2, 6, 5, 7), 3)
+    case("one_group", (2, 6, 5, 7), 1)
+    case("a_group_each", (2, 6, 5, 7), 6)
+    case("no_factors", (2, 6, 5, 7), 2, gamma=False, beta=False)
+    case("gamma_only", (2, 6, 5, 7), 2, beta=False)
+    case("beta_only", (2, 6, 5, 7), 2, gamma=False)
+    case("rank2", (5, 8), 4)
+    case("rank3", (3, 4, 17), 2)
+    case("rank5", (2, 4, 3, 2, 5), 2)
+    case("eps", (2, 4, 3, 3), 2, eps=0.5)
+    case("larger", (2, 32, 17, 13), 8)
+
+
+@operation
+def reduce(c):
+    def case(name, kind, shape, axes=None, keepdims=False):
+        x = c.normal(*shape)
+        wanted = tuple(range(len(shape))) if axes is None else axes
+        t = T(x)
+        out = {"sum": lambda: t.sum(wanted, keepdim=keepdims), "mean": lambda: t.mean(wanted, keepdim=keepdims),
+               "max": lambda: t.amax(wanted, keepdim=keepdims), "min": lambda: t.amin(wanted, keepdim=keepdims),
+               "l2": lambda: torch.linalg.vector_norm(t, 2, wanted, keepdim=keepdims)}[kind]()
+        sets = ({} if kind == "sum" else {"kind": kind}) | ({} if axes is None else {"axes": axes})
+        c.add(name, {"x": x}, {"out": out}, f"{TORCH} {kind}", **sets, **({"keepdims": True} if keepdims else {}))
+
+    for kind in ("sum", "mean", "max", "min", "l2"):
+        case(f"{kind}_all", kind, (5, 7))
+        case(f"{kind}_all_kept", kind, (2, 3, 5), keepdims=True)
+        case(f"{kind}_last", kind, (5, 65), (-1,))
+        case(f"{kind}_first", kind, (5, 7), (0,))
+        case(f"{kind}_middle", kind, (2, 3, 5, 7), (1,), True)
+        case(f"{kind}_two", kind, (2, 3, 5, 7), (-1, 1))
+        case(f"{kind}_larger", kind, (17, 1025), (1,))
+    for kind, value in (("sum", 0), ("mean", np.nan), ("max", -INF), ("min", INF), ("l2", 0)):
+        c.add(f"{kind}_of_nothing", {"x": np.zeros((2, 0), np.float32)}, {"out": np.full(2, value, np.float32)}, "rule",
+              kind=kind, axes=(1,))
+        x = np.array([1, np.nan, 3, 4], np.float32)
+        c.add(f"{kind}_of_nan", {"x": x}, {"out": np.array(np.nan, np.float32)}, f"{TORCH} {kind}", kind=kind)
+
+
+@operation
+def pad(c):
+    def case(name, shape, before, after, value=0.0):
+        x = c.normal(*shape)
+        sets = ({"before": before} if before else {}) | ({"after": after} if after else {}) | ({"value": value} if value else {})
+        full = lambda v: tuple(v) + (0,) * (len(shape) - len(v))
+        out = np.pad(x, tuple(zip(full(before), full(after))), constant_values=np.float32(value))
+        c.add(name, {"x": x}, {"out": out}, f"numpy {np.__version__} pad", **sets)
+
+    case("plain", (5, 7), (1, 2), (3, 4))
+    case("value", (5, 7), (1, 2), (3, 4), -1.5)
+    case("before_only", (5, 7), (1, 2), ())
+    case("after_only", (5, 7), (), (1, 2))
+    case("first_axis", (5, 7), (2,), (1,))
+    case("last_axis", (5, 7), (0, 3), (0, 17))
+    case("nothing", (5, 7), (0, 0), (0, 0))
+    case("images", (2, 3, 5, 7), (0, 0, 1, 1), (0, 0, 1, 1))
+    case("rank1", (17,), (16,), (15,), 2.5)
+    case("empty", (0, 3), (1, 1), (2, 0), 7.0)
+    case("larger", (33, 65), (3, 16), (2, 1), 0.25)
+
+
+@operation
+def cross_entropy(c):
+    def case(name, n, v, scale=1.0, targets=None, peer=None, **sets):
+        logits = c.normal(n, v, scale=scale)
+        if targets is None:
+            targets = c.ids(v, n)
+        ignore, smoothing = sets.get("ignore_id", -100), sets.get("label_smoothing", 0.0)
+        run = lambda how: F.cross_entropy(T(logits), T(targets), reduction=how, ignore_index=ignore, label_smoothing=smoothing)
+        losses = run("none")
+        kept = torch.from_numpy(targets != ignore)
+        out = (losses.sum() / kept.sum()).reshape(1)
+        if smoothing == 0 and kept.any():
+            agree(run("mean").reshape(1), out, "mean")
+        c.add(name, {"logits": logits, "targets": targets}, {"out": out, "losses": losses}, f"{TORCH} cross_entropy", **sets)
+
+    ids = lambda *values: np.array(values, np.int32)
+    case("plain", 5, 7)
+    case("one_class", 3, 1)
+    case("one_row", 1, 17)
+    case("smoothing", 5, 33, label_smoothing=0.1)
+    case("smoothing_1", 4, 17, label_smoothing=1.0)
+    case("ignored", 5, 7, targets=ids(3, -100, 0, 6, -100))
+    case("ignored_id", 6, 7, targets=ids(3, 2, 0, 6, 2, 5), ignore_id=2)
+    case("ignored_smoothing", 5, 7, targets=ids(3, 0, 0, 6, 1), ignore_id=0, label_smoothing=0.2)
+    case("all_ignored", 3, 5, targets=ids(-100, -100, -100))
+    case("large_logits", 5, 65, scale=100.0)
+    case("larger", 33, 1025)
+    case("larger_smoothing", 17, 2049, label_smoothing=0.1)
+
+
+def philox(counter, key):
+    """Philox 4x32-10 of Salmon et al. 2011 on whole arrays of counters."""
+    c, k = [np.asarray(word, np.uint64) for word in counter], list(key)
+    low = np.uint64(0xFFFFFFFF)
+    for _ in range(10):
+        p0, p1 = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
+        c = [(p1 >> np.uint64(32)) ^ c[1] ^ np.uint64(k[0]), p1 & low, (p0 >> np.uint64(32)) ^ c[3] ^ np.uint64(k[1]), p0 & low]
+        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return np.stack(c, -1)
+
+
+@operation
+def dropout(c):
+    # Known answers of the authors' Random123.
+    agree_words = lambda found, expected: [f"{int(word):08x}" for word in found] == expected.split() or sys.exit("philox")
+    agree_words(philox((0, 0, 0, 0), (0, 0)), "6627e8d5 e169c58d bc57ac4c 9b00dbd8")
+    agree_words(philox((0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344), (0xA4093822, 0x299F31D0)),
+                "d16cfe09 94fdcceb 5001e420 24126ea1")
+
+    def case(name, shape, **sets):
+        x = c.normal(*shape)
+        rate, seed, offset = np.float32(sets.get("rate", 0.5)), int(sets.get("seed", 0)), int(sets.get("offset", 0))
+        index = np.arange(x.size, dtype=np.uint64)
+        block = index >> np.uint64(2)
+        ones = np.ones(x.size, np.uint64)
+        words = philox((block & np.uint64(0xFFFFFFFF), block >> np.uint64(32), ones * np.uint64(offset & 0xFFFFFFFF),
+                        ones * np.uint64(offset >> 32)), (seed & 0xFFFFFFFF, seed >> 32))
+        word = words[np.arange(x.size), (index & np.uint64(3)).astype(np.int64)].reshape(shape)
+        dropped = word < np.uint64(math.ceil(float(rate) * 2**32))
+        out = torch.where(torch.from_numpy(dropped), 0.0, T(x) / (1 - float(rate)))
+        c.add(name, {"x": x}, {"out": out}, "Philox 4x32-10 in numpy, checked with Random123's known answers", **sets)
+
+    case("default", (5, 7))
+    case("rate_01", (5, 7), rate=0.1)
+    case("rate_0", (5, 7), rate=0.0)
+    case("rate_09", (3, 33), rate=0.9)
+    case("seed", (5, 7), seed="1")
+    case("seed_64_bits", (5, 7), seed="12345678901234567")
+    case("offset", (5, 7), seed="7", offset="3")
+    case("offset_64_bits", (5, 7), seed="7", offset="98765432109876543")
+    case("rank1", (17,), rate=0.25)
+    case("one_of_all", (1,))
+    case("larger", (65, 129), rate=0.3, seed="42")
+
+
+@operation
+def rotary(c):
+    def case(name, b, h, t, d, interleaved=False, base=None, positions=None, tables=None):
+        x = c.normal(b, h, t, d)
+        at = torch.arange(t).expand(b, t) if positions is None else T(positions)
+        inputs = {"x": x, "positions": positions}
+        if tables:
+            inputs["cos"], inputs["sin"] = c.normal(tables, d // 2), c.normal(tables, d // 2)
+            cos, sin = T(inputs["cos"])[at], T(inputs["sin"])[at]
+        else:
+            angle = at.double().unsqueeze(-1) * float(base or 10000.0) ** (-torch.arange(0, d, 2).double() / d)
+            cos, sin = angle.cos(), angle.sin()
+        cos, sin, v = cos.unsqueeze(1), sin.unsqueeze(1), T(x)
+        if interleaved:   # as complex numbers (RoFormer, Llama's own code)
+            turned = torch.view_as_complex(v.reshape(b, h, t, d // 2, 2).contiguous()) * torch.complex(cos, sin)
+            out = torch.view_as_real(turned).reshape(b, h, t, d)
+        else:             # x * cos + rotate_half(x) * sin (transformers)
+            half = torch.cat([-v[..., d // 2:], v[..., :d // 2]], -1)
+            out = v * torch.cat([cos, cos], -1) + half * torch.cat([sin, sin], -1)
+        sets = ({"interleaved": True} if interleaved else {}) | ({"base": base} if base else {})
+        c.add(name, inputs, {"out": out}, f"formula with {TORCH}", **sets)
+
+    ids = lambda *rows: np.array(rows, np.int32)
+    case("plain", 2, 3, 5, 8)
+    case("pairs", 2, 3, 5, 8, interleaved=True)
+    case("base", 1, 2, 7, 16, base=500000.0)
+    case("positions", 2, 2, 3, 6, positions=ids((5, 0, 9), (1000, 2, 77)))
+    case("far_positions", 1, 2, 4, 64, positions=ids((131071, 1048575, 2147483647, 12345678)))
+    case("negative_positions", 1, 1, 3, 8, positions=ids((-1, -5, -4096)))
+    case("tables", 2, 2, 5, 8, tables=5)
+    case("tables_pairs", 2, 2, 5, 8, tables=9, interleaved=True)
+    case("tables_positions", 2, 2, 3, 8, tables=9, positions=ids((8, 0, 3), (1, 1, 7)))
+    case("two", 1, 1, 3, 2)
+    case("larger", 1, 4, 129, 64)
+    case("larger_pairs", 1, 4, 129, 64, interleaved=True)
 
 
 # ---- the command -------------------------------------------------------------------------------------------------------
