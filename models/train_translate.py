@@ -48,6 +48,8 @@ def pairs(kind, count, seed, part):
 class RNNsearch(torch.nn.Module):
     """Tensors are stored as clattn's gru, bahdanau_attention, linear and embedding take them (reset = before, keep = new)."""
 
+    metadata = {"model": "rnnsearch", "version": "1", "reset": "before", "keep": "new"}
+
     def __init__(self, source, target, embedding=EMBEDDING, hidden=HIDDEN, alignment=ALIGNMENT, maxout=MAXOUT):
         super().__init__()
         self.source, self.target = source, target
@@ -81,6 +83,11 @@ class RNNsearch(torch.nn.Module):
 
     def p(self, name):
         return getattr(self, name.replace(".", "_"))
+
+    @staticmethod
+    def sizes(t):
+        """The arguments after the vocabularies, from a file's tensors."""
+        return t["encoder.embedding"].shape[1], t["init.bias"].shape[0], t["attention.v_a"].shape[0], t["output.weight"].shape[1]
 
     def tensors(self):
         return {n: self.p(n).detach().clone().contiguous() for n in self.names}
@@ -179,12 +186,11 @@ class RNNsearch(torch.nn.Module):
         return [(w, torch.stack(r)) for w, r in zip(words, rows)]
 
 
-def load(path):
+def load(path, network=RNNsearch):
     with safe_open(path, "pt") as f:
         meta = f.metadata()
         t = {k: f.get_tensor(k) for k in f.keys()}
-    model = RNNsearch(meta["source_vocabulary"].split("\n"), meta["target_vocabulary"].split("\n"), t["encoder.embedding"].shape[1],
-                      t["init.bias"].shape[0], t["attention.v_a"].shape[0], t["output.weight"].shape[1])
+    model = network(meta["source_vocabulary"].split("\n"), meta["target_vocabulary"].split("\n"), *network.sizes(t))
     with torch.no_grad():
         for n in model.names:
             model.p(n).copy_(t[n])
@@ -193,8 +199,7 @@ def load(path):
 
 def save(model, tensors, path):
     save_file({n: t.contiguous() for n, t in tensors.items()}, path + ".tmp",
-              {"format": "pt", "model": "rnnsearch", "version": "1", "source_vocabulary": "\n".join(model.source),
-               "target_vocabulary": "\n".join(model.target), "reset": "before", "keep": "new"})
+              {"format": "pt", "source_vocabulary": "\n".join(model.source), "target_vocabulary": "\n".join(model.target), **model.metadata})
     os.replace(path + ".tmp", path)
 
 
@@ -219,10 +224,11 @@ def measure(model, held, show=0):
     model.train()
 
 
-def main():
+def main(network=RNNsearch, steps=3000):
+    """Trains and measures a network of these data: train_luong.py calls it with its own."""
     p = argparse.ArgumentParser()
-    p.add_argument("--out", default=os.path.join(HERE, "rnnsearch.safetensors"))
-    p.add_argument("--steps", type=int, default=3000)
+    p.add_argument("--out", default=os.path.join(HERE, network.metadata["model"] + ".safetensors"))
+    p.add_argument("--steps", type=int, default=steps)
     p.add_argument("--batch", type=int, default=256)
     p.add_argument("--rate", type=float, default=3e-3)
     p.add_argument("--dropout", type=float, default=0.1)
@@ -235,7 +241,7 @@ def main():
     random.seed(a.seed)
     held = {k: pairs(k, min(a.held, {"time": 145, "ordinal": 950}.get(k, a.held)), 99, "--held-out") for k in KINDS}
     if a.measure:
-        return measure(load(a.measure), held, 20)
+        return measure(load(a.measure, network), held, 20)
     start = time.time()
     data = {k: [x for seed in range(DATA[k][0]) for x in pairs(k, DATA[k][1], seed + 1, "--train")] for k in KINDS}
     left_out = {e for rows in held.values() for e, _ in rows}
@@ -247,7 +253,7 @@ def main():
             assert all(w in words[0] for w in source_tokens(e)) and all(w in words[1] for w in target_tokens(f)), e
     s_id, t_id = ({w: i for i, w in enumerate(v)} for v in (source, target))
     ids = {k: [([s_id[w] for w in source_tokens(e)] + [0], [t_id[w] for w in target_tokens(f)] + [0]) for e, f in rows] for k, rows in data.items()}
-    model = RNNsearch(source, target)
+    model = network(source, target)
     print(f"{sum(map(len, data.values()))} pairs, {len(source)} + {len(target)} words, {sum(x.numel() for x in model.parameters())} parameters, "
           f"{time.time() - start:.0f} s", flush=True)
 
@@ -275,7 +281,7 @@ def main():
 
     optimiser = torch.optim.Adam(model.parameters(), lr=a.rate, betas=(0.9, 0.98), eps=1e-8)
     average = {n: t.clone() for n, t in model.tensors().items()}
-    shadow = RNNsearch(source, target)
+    shadow = network(source, target)
     running, source_of_batches = 0.0, batches()
     for step in range(1, a.steps + 1):
         rate = a.rate * min(1.0, step / 200) * (0.5 + 0.5 * math.cos(math.pi * step / a.steps)) + 1e-5
