@@ -1,0 +1,121 @@
+#include "common.cl"
+
+/* Rows of `length` elements normalised by their own statistics, then times gamma plus beta. gamma and beta have one entry per
+ * element of the `groups` rows that share them; with -DCHANNELS one per `area` elements. -DRMS: the mean is not taken off. */
+
+#ifdef KERNEL_rows
+/* The sums of x - shift and of its square. */
+INLINE float2 sums_about(__global const float *in, long length, float shift) {
+    const long whole = length / 64 * 64;
+    float16 s[4], q[4];
+    for (int j = 0; j < 4; j++) s[j] = q[j] = (float16)(0.0f);
+    for (long i = 0; i < whole; i += 64)
+        for (int j = 0; j < 4; j++) {
+            const float16 d = vload16(j, in + i) - shift;
+            s[j] += d;
+            q[j] = fma(d, d, q[j]);
+        }
+    for (long i = whole; i < length; i += 16) {
+        const float16 d = (length - i < 16 ? load_some(in + i, (int)(length - i), shift) : vload16(0, in + i)) - shift;
+        s[0] += d;
+        q[0] = fma(d, d, q[0]);
+    }
+    return (float2)(sum16((s[0] + s[1]) + (s[2] + s[3])), sum16((q[0] + q[1]) + (q[2] + q[3])));
+}
+
+/* 16 normalised values; `g` and `b` point to their factors, which with CHANNELS is one for all. */
+INLINE float16 finish(float16 x, float mean, float more, float scale, float16 g, float16 b) {
+    float16 v = ((x - mean) - more) * scale;
+#ifdef GAMMA
+    v *= g;
+#endif
+#ifdef BETA
+    v += b;
+#endif
+    return v;
+}
+
+#ifdef CHANNELS
+#define FACTORS(p, i, n) ((float16)(*(p)))
+#else
+#define FACTORS(p, i, n) ((n) < 16 ? load_some((p) + (i), (int)(n), 0) : vload16(0, (p) + (i)))
+#endif
+#ifdef GAMMA
+#define GAMMAS(i, n) FACTORS(g, i, n)
+#else
+#define GAMMAS(i, n) (float16)(1.0f)
+#endif
+#ifdef BETA
+#define BETAS(i, n) FACTORS(b, i, n)
+#else
+#define BETAS(i, n) (float16)(0.0f)
+#endif
+
+INLINE void finish_span(__global const float *in, __global float *to, long length, float mean, float more, float scale, __global const float *g, __global const float *b) {
+    long i = 0;
+    for (; i + 16 <= length; i += 16) vstore16(finish(vload16(0, in + i), mean, more, scale, GAMMAS(i, 16), BETAS(i, 16)), 0, to + i);
+    if (i < length) store_some(finish(load_some(in + i, (int)(length - i), 0), mean, more, scale, GAMMAS(i, length - i), BETAS(i, length - i)), (int)(length - i), to + i);
+}
+
+/* A group takes `per_group` rows. What rounding left of the mean is found in the second reading and taken off too: an almost
+ * constant row, divided by a tiny deviation, stays right. */
+SINGLE void rows(IN(x), IN(gamma), IN(beta), OUT(out), const long rows_total, const long length, const long area, const long groups, const long per_group, const float eps) {
+    SHIFT(x);
+    SHIFT(gamma);
+    SHIFT(beta);
+    SHIFT(out);
+    const long first = get_group_id(0) * per_group, last = min(rows_total, first + per_group), entries = length / area;
+    for (long r = first; r < last; r++) {
+        __global const float *in = x + r * length;
+        __global const float *g = gamma + r % groups * entries, *b = beta + r % groups * entries;
+#ifdef RMS
+        const float mean = 0, more = 0, square = sums_about(in, length, 0).y / length;
+#else
+        const float mean = sums_about(in, length, 0).x / length;
+        const float2 sums = sums_about(in, length, mean) / (float)length;
+        const float more = sums.x, left = sums.y - more * more, square = left < 0 ? 0 : left;
+#endif
+        const float scale = 1.0f / sqrt(square + eps);
+#ifdef CHANNELS
+        for (long c = 0; c < entries; c++) finish_span(in + c * area, out + r * length + c * area, area, mean, more, scale, g + c, b + c);
+#else
+        finish_span(in, out + r * length, length, mean, more, scale, g, b);
+#endif
+    }
+}
+#endif
+
+#ifdef KERNEL_scalar
+/* One work-item per row. */
+__kernel void scalar(IN(x), IN(gamma), IN(beta), OUT(out), const long rows_total, const long length, const long area, const long groups, const float eps) {
+    const long r = get_global_id(0);
+    if (r >= rows_total) return;
+    SHIFT(x);
+    SHIFT(gamma);
+    SHIFT(beta);
+    SHIFT(out);
+    const long first = r * length, entry = r % groups * (length / area);
+    float mean = 0, more = 0, square = 0;
+#ifndef RMS
+    for (long i = 0; i < length; i++) mean += x[first + i];
+    mean /= length;
+    for (long i = 0; i < length; i++) more += x[first + i] - mean;
+    more /= length;
+#endif
+    for (long i = 0; i < length; i++) {
+        const float d = (x[first + i] - mean) - more;
+        square = fma(d, d, square);
+    }
+    const float scale = 1.0f / sqrt(square / length + eps);
+    for (long i = 0; i < length; i++) {
+        float v = ((x[first + i] - mean) - more) * scale;
+#ifdef GAMMA
+        v *= gamma[entry + i / area];
+#endif
+#ifdef BETA
+        v += beta[entry + i / area];
+#endif
+        out[first + i] = v;
+    }
+}
+#endif
