@@ -51,6 +51,9 @@ typedef struct clattn_open_params {
     /* Directory of the kernel cache. NULL: CLATTN_CACHE_DIR, else XDG_CACHE_HOME/clattn, else HOME/.cache/clattn. */
     const char *cache_directory;
     bool no_cache;
+    uint64_t cache_limit; /* bytes; 0: 256 MiB. When entries are added, the least recently used above it are removed */
+    /* The own queue keeps the times of kernels, for clattn_trace. A borrowed queue is made with CL_QUEUE_PROFILING_ENABLE by its owner. */
+    bool profile;
 } clattn_open_params;
 
 /* Opens a context. `*context` is set also on failure (unless memory for it is missing), so that clattn_message tells why;
@@ -90,6 +93,84 @@ typedef struct clattn_peaks {
 /* Measured once per device, in about half a second on an idle machine, and kept in the cache directory. `again`: measured
  * anew, and the larger figures are kept (other work on the machine only slows). Waits. */
 CLATTN_API clattn_status clattn_device_peaks(clattn_context *context, bool again, clattn_peaks *peaks);
+
+/* ---- Traces: what is launched, and how long it took ---- */
+
+/* One launch of a kernel. Texts are valid during the call; sizes of memory in bytes. */
+typedef struct clattn_launch_record {
+    const char *source, *kernel, *options; /* of cl/SOURCE.cl */
+    int dimensions;
+    size_t global[3], local[3]; /* work-items in all and in a work-group; 1 where there is no such dimension */
+    size_t max_work_group;      /* what the driver allows for this kernel */
+    uint64_t local_memory;      /* of a work-group, as the driver says */
+    uint64_t private_memory;    /* of a work-item, as the driver says */
+    uint64_t memory_used;       /* device memory of the context's tensors and temporaries at this time */
+    double seconds;             /* on the device; negative: the queue keeps no times */
+} clattn_launch_record;
+
+/* Called on the thread that made the clattn call, after the launch was enqueued. It makes no calls with the context. */
+typedef void (*clattn_trace_fn)(void *user, const clattn_launch_record *launch);
+
+/* From now on `trace` is told of every launch; NULL ends it. On a queue that keeps times each launch is waited for, so that
+ * they are exact; the order of results does not change. Without a trace nothing costs anything. */
+CLATTN_API void clattn_trace(clattn_context *context, clattn_trace_fn trace, void *user);
+
+/* Bytes of device memory in use by tensors and temporaries, and idle in the pool; either may be NULL. */
+CLATTN_API void clattn_context_memory(const clattn_context *context, uint64_t *used, uint64_t *idle);
+
+/* ---- The kernel cache's files. `directory` NULL: where clattn_open keeps it without cache_directory ---- */
+
+typedef enum clattn_cache_state {
+    CLATTN_CACHE_VALID,        /* digest and lengths are right */
+    CLATTN_CACHE_DAMAGED,      /* never given to a driver; rebuilt when it is needed */
+    CLATTN_CACHE_OTHER_VERSION /* of another release; rebuilt when it is needed */
+} clattn_cache_state;
+
+/* Texts are valid during the call; "" where the entry does not tell. */
+typedef struct clattn_cache_entry {
+    const char *path;
+    uint64_t size;    /* of the file, in bytes */
+    int64_t used;     /* when it was made or last loaded: seconds since 1970 */
+    clattn_cache_state state;
+    const char *kernel; /* "attention/scalar", or "peaks" for measured peaks */
+    const char *options, *device, *driver, *platform;
+} clattn_cache_entry;
+
+/* Return false to stop. */
+typedef bool (*clattn_cache_fn)(void *user, const clattn_cache_entry *entry);
+
+/* Reads and verifies every entry. A directory that does not exist is an empty cache. */
+CLATTN_API clattn_status clattn_cache_visit(const char *directory, clattn_cache_fn visit, void *user, char *message, size_t message_size);
+
+/* Removes the least recently used entries until `keep` bytes are left (0: all of them), and what killed processes left
+ * behind. `removed` and `bytes` may be NULL. Other files in the directory stay. */
+CLATTN_API clattn_status clattn_cache_clear(const char *directory, uint64_t keep, size_t *removed, uint64_t *bytes, char *message, size_t message_size);
+
+/* The directory in use, into `path`; false when there is none (no HOME) or it does not fit. */
+CLATTN_API bool clattn_cache_path(const char *directory, char *path, size_t size);
+
+/* ---- Known hazards ---- */
+
+typedef enum clattn_finding_level {
+    CLATTN_FINDING_NOTE,    /* good to know */
+    CLATTN_FINDING_WARNING, /* slower or riskier than it need be */
+    CLATTN_FINDING_FAILURE  /* results cannot be trusted */
+} clattn_finding_level;
+
+/* Texts are valid during the call. */
+typedef struct clattn_finding {
+    clattn_finding_level level;
+    const char *name;   /* short and stable: "long-loops" */
+    const char *text;   /* what was found */
+    const char *advice; /* what to do about it; "" if nothing can be done */
+} clattn_finding;
+
+typedef void (*clattn_finding_fn)(void *user, const clattn_finding *finding);
+
+/* Looks for what is known to go wrong: without a context at the environment (ICD files, variables, driver caches), with one
+ * at its device, by small kernels (loops that end early, local memory that others can read, NaN and infinities), and at
+ * its cache. Tells only what it finds. Waits. CLATTN_OK also with findings; else why the looking itself failed. */
+CLATTN_API clattn_status clattn_examine(clattn_context *context, clattn_finding_fn finding, void *user);
 
 /* "0.1.0" */
 CLATTN_API const char *clattn_version(void);

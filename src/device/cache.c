@@ -76,6 +76,31 @@ static const unsigned char *verified(const unsigned char *data, size_t size, con
     return payload;
 }
 
+static clattn_cache_state inspect(const unsigned char *data, size_t size, char **key) {
+    entry_header header;
+    size_t payload_size;
+    if (size < sizeof header) return CLATTN_CACHE_DAMAGED;
+    memcpy(&header, data, sizeof header);
+    if (memcmp(header.magic, magic, 6) == 0 && memcmp(header.magic, magic, sizeof magic) != 0) return CLATTN_CACHE_OTHER_VERSION;
+    if (header.key_size > size - sizeof header) return CLATTN_CACHE_DAMAGED;
+    *key = calloc(1, (size_t)header.key_size + 1);
+    if (!*key) return CLATTN_CACHE_DAMAGED;
+    memcpy(*key, data + sizeof header, (size_t)header.key_size);
+    if (verified(data, size, *key, &payload_size)) return CLATTN_CACHE_VALID;
+    free(*key);
+    *key = NULL;
+    return CLATTN_CACHE_DAMAGED;
+}
+
+clattn_cache_state clattn_cache_inspect(const char *path, char **key) {
+    size_t size;
+    *key = NULL;
+    unsigned char *data = clattn_system_read_file(path, LARGEST_ENTRY, &size);
+    const clattn_cache_state state = data ? inspect(data, size, key) : CLATTN_CACHE_DAMAGED;
+    free(data);
+    return state;
+}
+
 unsigned char *clattn_cache_load(clattn_context *context, const char *key, size_t *size) {
     char path[4096];
     size_t file_size, payload_size;
@@ -88,6 +113,7 @@ unsigned char *clattn_cache_load(clattn_context *context, const char *key, size_
         free(data);
         return NULL;
     }
+    clattn_system_touch(path); /* the least recently used go first */
     memmove(data, payload, payload_size);
     *size = payload_size;
     return data;

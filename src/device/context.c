@@ -3,14 +3,17 @@
 
 #include "internal.h"
 
-static clattn_status open_own(clattn_context *context, const char *spec) {
-    const clattn_status status = clattn_device_choose(context, spec, &context->device);
+#define DEFAULT_CACHE_LIMIT ((uint64_t)256 << 20)
+
+static clattn_status open_own(clattn_context *context, const clattn_open_params *params) {
+    const clattn_status status = clattn_device_choose(context, params->device, &context->device);
     if (status) return status;
     cl_int error;
     context->context = clCreateContext(NULL, 1, &context->device, NULL, NULL, &error);
     CL_TRY(context, error, "clCreateContext");
-    context->queue = clCreateCommandQueue(context->context, context->device, 0, &error);
+    context->queue = clCreateCommandQueue(context->context, context->device, params->profile ? CL_QUEUE_PROFILING_ENABLE : 0, &error);
     CL_TRY(context, error, "clCreateCommandQueue");
+    context->profiling = params->profile;
     return CLATTN_OK;
 }
 
@@ -31,6 +34,7 @@ static clattn_status open_borrowed(clattn_context *context, const clattn_opencl_
     context->queue = objects->queue;
     context->device = objects->device;
     context->out_of_order = (properties & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE) != 0;
+    context->profiling = (properties & CL_QUEUE_PROFILING_ENABLE) != 0;
     clattn_device_describe(objects->device, &context->info);
     clattn_log(context, CLATTN_LOG_INFO, "device %s: the application's own (%s queue)", context->info.name, context->out_of_order ? "out-of-order" : "in-order");
     return CLATTN_OK;
@@ -44,9 +48,10 @@ clattn_status clattn_open(clattn_context **result, const clattn_open_params *par
     if (!context) return CLATTN_ERROR_OUT_OF_MEMORY;
     context->log = params->log;
     context->log_user = params->log_user;
-    const clattn_status status = params->opencl ? open_borrowed(context, params->opencl) : open_own(context, params->device);
+    const clattn_status status = params->opencl ? open_borrowed(context, params->opencl) : open_own(context, params);
     if (status) return status;
     if (!params->no_cache) context->cache_directory = clattn_cache_directory(params->cache_directory);
+    context->cache_limit = params->cache_limit ? params->cache_limit : DEFAULT_CACHE_LIMIT;
     context->opened = true;
     return CLATTN_OK;
 }

@@ -51,7 +51,11 @@ struct clattn_context {
     clattn_buffer *idle, *used;
     size_t idle_bytes;
     char *cache_directory; /* NULL: no cache */
+    uint64_t cache_limit;
     bool cache_warned;
+    bool profiling; /* the queue keeps times */
+    clattn_trace_fn trace;
+    void *trace_user;
     clattn_log_fn log;
     void *log_user;
     cl_int driver_error;
@@ -83,6 +87,14 @@ char *clattn_cache_directory(const char *directory);
 char *clattn_cache_key(const clattn_context *context, const char *text, size_t length, const char *kernel, const char *options);
 unsigned char *clattn_cache_load(clattn_context *context, const char *key, size_t *size);
 void clattn_cache_store(clattn_context *context, const char *key, const unsigned char *binary, size_t size);
+
+/* What a file of the cache is; of a valid one its key in new memory, else `*key` is NULL. */
+clattn_cache_state clattn_cache_inspect(const char *path, char **key);
+/* Removes the least recently used entries above the limit. */
+void clattn_cache_trim(const clattn_context *context);
+
+/* trace.c: tells the context's trace of a launch; `event` NULL when the queue keeps no times. */
+void clattn_trace_tell(clattn_context *context, const clattn_program *program, const clattn_launch_info *info, const size_t *global, const size_t *local, cl_event event);
 
 /* launch.c */
 /* The events the next command has to wait for, and where its own event goes (NULL: not needed). */

@@ -77,9 +77,11 @@ clattn_status clattn_launch(clattn_context *context, const clattn_launch_info *i
     for (int i = 0; i < info->dimensions; i++) global[i] = (info->global[i] + local[i] - 1) / local[i] * local[i];
     cl_event waits[MAX_WAITS], event = NULL;
     const cl_uint count = clattn_queue_wait_list(context, waits, MAX_WAITS);
-    const cl_int error = clEnqueueNDRangeKernel(context->queue, program->kernel, (cl_uint)info->dimensions, NULL, global, local, count, count ? waits : NULL, context->out_of_order ? &event : NULL);
+    const cl_int error = clEnqueueNDRangeKernel(context->queue, program->kernel, (cl_uint)info->dimensions, NULL, global, local, count, count ? waits : NULL, context->out_of_order || (context->trace && context->profiling) ? &event : NULL);
     if (error) return clattn_queue_fail(context, error, "clEnqueueNDRangeKernel");
     program->launched = true;
+    if (context->trace) clattn_trace_tell(context, program, info, global, local, event);
+    if (event && !context->out_of_order) clReleaseEvent(event);
     clattn_queue_advance(context, event);
     return CLATTN_OK;
 }

@@ -115,13 +115,20 @@ static clattn_status from_source(clattn_context *context, clattn_program *progra
     return CLATTN_OK;
 }
 
+/* Free it. NULL without memory. */
+static char *key_of(const clattn_context *context, const clattn_program *program, const clattn_source *source, const char *options) {
+    char name[256];
+    snprintf(name, sizeof name, "%s/%s", program->source, program->kernel_name);
+    return clattn_cache_key(context, (const char *)source->text, source->size, name, options);
+}
+
 static clattn_status program_make(clattn_context *context, clattn_program *program) {
     const clattn_source *source = find_source(program->source);
     if (!source) return clattn_fail(context, CLATTN_ERROR_BUILD, "no kernel source named %s", program->source);
     char options[OPTIONS_SIZE];
     if (!full_options(program, options)) return clattn_fail(context, CLATTN_ERROR_BUILD, "%s.cl, kernel %s: build options of %zu bytes are too long", program->source, program->kernel_name, strlen(program->options));
     const double start = clattn_system_seconds();
-    char *key = binaries_usable(context) ? clattn_cache_key(context, (const char *)source->text, source->size, program->kernel_name, options) : NULL;
+    char *key = binaries_usable(context) ? key_of(context, program, source, options) : NULL;
     const bool loaded = key && load_binary(context, program, key, options);
     free(key);
     if (!loaded) {
@@ -181,7 +188,7 @@ static void program_save(clattn_context *context, const clattn_program *program)
     char options[OPTIONS_SIZE];
     size_t size = 0;
     unsigned char *binary = full_options(program, options) ? binary_of(context, program->program, &size) : NULL;
-    char *key = binary ? clattn_cache_key(context, (const char *)source->text, source->size, program->kernel_name, options) : NULL;
+    char *key = binary ? key_of(context, program, source, options) : NULL;
     if (key) clattn_cache_store(context, key, binary, size);
     free(binary);
     free(key);
@@ -189,11 +196,14 @@ static void program_save(clattn_context *context, const clattn_program *program)
 
 /* Called after the queue has run dry: drivers that compile at the first launch have done so by then. */
 void clattn_programs_save(clattn_context *context) {
+    bool any = false;
     for (clattn_program *program = context->programs; program; program = program->next) {
         if (!program->unsaved || !program->launched) continue;
         program->unsaved = false;
         program_save(context, program);
+        any = true;
     }
+    if (any) clattn_cache_trim(context);
 }
 
 void clattn_programs_free(clattn_context *context) {

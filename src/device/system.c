@@ -1,7 +1,9 @@
 #define _POSIX_C_SOURCE 200809L
 #include "system.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,4 +71,80 @@ bool clattn_system_write_file(const char *path, const void *const *parts, const 
     if (write_parts(descriptor, parts, sizes, count) && rename(temporary, path) == 0) return true;
     unlink(temporary);
     return false;
+}
+
+/* ---- Directories ---- */
+
+static long long nanoseconds(struct timespec t) {
+    return (long long)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static bool add_file(clattn_system_file **files, size_t *count, const char *name, const struct stat *status) {
+    clattn_system_file *grown = realloc(*files, (*count + 1) * sizeof *grown);
+    if (!grown) return false;
+    *files = grown;
+    const size_t size = strlen(name) + 1;
+    char *copy = malloc(size);
+    if (!copy) return false;
+    memcpy(copy, name, size);
+    grown[(*count)++] = (clattn_system_file){ .name = copy, .size = (unsigned long long)status->st_size, .modified = nanoseconds(status->st_mtim) };
+    return true;
+}
+
+int clattn_system_list(const char *directory, clattn_system_file **files, size_t *count) {
+    *files = NULL;
+    *count = 0;
+    DIR *stream = opendir(directory);
+    if (!stream) return errno;
+    const int descriptor = dirfd(stream);
+    struct stat status;
+    bool complete = true;
+    for (struct dirent *entry; complete && (entry = readdir(stream));)
+        if (fstatat(descriptor, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode)) complete = add_file(files, count, entry->d_name, &status);
+    closedir(stream);
+    if (complete) return 0;
+    clattn_system_free_files(*files, *count);
+    *files = NULL;
+    *count = 0;
+    return ENOMEM;
+}
+
+void clattn_system_free_files(clattn_system_file *files, size_t count) {
+    for (size_t i = 0; i < count; i++) free(files[i].name);
+    free(files);
+}
+
+bool clattn_system_remove(const char *path) {
+    return unlink(path) == 0 || errno == ENOENT;
+}
+
+void clattn_system_touch(const char *path) {
+    utimensat(AT_FDCWD, path, NULL, 0);
+}
+
+long long clattn_system_now(void) {
+    struct timespec now;
+    return clock_gettime(CLOCK_REALTIME, &now) ? 0 : nanoseconds(now);
+}
+
+bool clattn_system_exists(const char *path) {
+    return access(path, F_OK) == 0;
+}
+
+bool clattn_system_is_directory(const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+bool clattn_system_can_make(const char *path) {
+    char part[4096];
+    if (strlen(path) >= sizeof part) return false;
+    snprintf(part, sizeof part, "%s", path);
+    while (access(part, F_OK) != 0) {
+        char *slash = strrchr(part, '/');
+        if (!slash) return access(".", W_OK | X_OK) == 0;
+        if (slash == part) return access("/", W_OK | X_OK) == 0;
+        *slash = '\0';
+    }
+    return clattn_system_is_directory(part) && access(part, W_OK | X_OK) == 0;
 }

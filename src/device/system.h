@@ -21,4 +21,26 @@ unsigned char *clattn_system_read_file(const char *path, size_t limit, size_t *s
  * a part. False on any failure; nothing is left behind then. */
 bool clattn_system_write_file(const char *path, const void *const *parts, const size_t *sizes, size_t count);
 
+/* One file of a directory. */
+typedef struct clattn_system_file {
+    char *name;
+    unsigned long long size;
+    long long modified; /* nanoseconds since 1970 */
+} clattn_system_file;
+
+/* The regular files of a directory in any order, in new memory (clattn_system_free_files): 0 done, else errno. */
+int clattn_system_list(const char *directory, clattn_system_file **files, size_t *count);
+void clattn_system_free_files(clattn_system_file *files, size_t count);
+
+bool clattn_system_exists(const char *path);
+bool clattn_system_is_directory(const char *path);
+/* Whether files can be made in this directory, or in the nearest parent that exists. */
+bool clattn_system_can_make(const char *path);
+/* True when it is gone afterwards. */
+bool clattn_system_remove(const char *path);
+/* Sets the time of last change to now, where that is allowed. */
+void clattn_system_touch(const char *path);
+/* Nanoseconds since 1970, for comparison with clattn_system_file. */
+long long clattn_system_now(void);
+
 #endif
