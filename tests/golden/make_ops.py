@@ -84,7 +84,7 @@ class Cases:
                     value = value.astype(np.int32)
                 elif value.dtype == np.float64:
                     value = value.astype(np.float32)
-                self.tensors[f"{name}/{kind}/{key}"] = np.ascontiguousarray(value)
+                self.tensors[f"{name}/{kind}/{key}"] = np.asarray(value, order="C")
 
     def file(self):
         """The bytes of a safetensors file: tensors in order of falling alignment, no hole between them."""
@@ -1032,6 +1032,37 @@ def pixel_shuffle(c):
     case("one_of_all", 1, 1, 1, 1, 1)
     case("one_pixel", 1, 16, 1, 1, 4)
     case("larger", 1, 36, 13, 17, 3)
+
+
+@operation
+def resize2d(c):
+    names = {"linear": "bilinear", "cubic": "bicubic"}
+
+    def case(name, x, mode=None, coordinates=None, size=None, scale=None):
+        kind = names.get(mode, "nearest")
+        options = {} if kind == "nearest" else {"align_corners": coordinates == "align_corners"}
+        out = F.interpolate(T(x), size=size, scale_factor=scale, mode=kind, **options)
+        sets = {"size": size, "scale": scale, "mode": mode, "coordinates": coordinates}
+        c.add(name, {"x": x}, {"out": out}, f"{TORCH} interpolate {kind}", **{k: v for k, v in sets.items() if v is not None})
+
+    for mode in ("nearest", "linear", "cubic"):
+        case(f"{mode}_double", c.normal(2, 3, 5, 7), mode, scale=2.0)
+        case(f"{mode}_up", c.normal(1, 3, 5, 7), mode, size=(13, 20))
+        case(f"{mode}_down", c.normal(1, 3, 13, 20), mode, size=(5, 7))
+        case(f"{mode}_scale", c.normal(1, 3, 11, 10), mode, scale=(1.7, 0.7))
+        case(f"{mode}_scale_each", c.normal(1, 2, 10, 9), mode, scale=(0.3, 3.3))
+        case(f"{mode}_one_pixel", c.normal(1, 3, 1, 1), mode, size=(3, 4))
+        case(f"{mode}_to_one_pixel", c.normal(1, 3, 5, 4), mode, size=1)
+        case(f"{mode}_same", c.normal(1, 3, 5, 4), mode, size=(5, 4))
+    for mode in ("linear", "cubic"):
+        case(f"{mode}_corners_up", c.normal(1, 3, 5, 7), mode, "align_corners", size=(13, 20))
+        case(f"{mode}_corners_down", c.normal(1, 3, 13, 20), mode, "align_corners", size=(5, 7))
+        case(f"{mode}_corners_scale", c.normal(1, 3, 11, 10), mode, "align_corners", scale=(1.7, 0.7))
+        case(f"{mode}_corners_one", c.normal(1, 3, 4, 5), mode, "align_corners", size=(1, 9))
+        case(f"{mode}_half_pixel", c.normal(1, 2, 6, 5), mode, "half_pixel", scale=1.5)
+    case("default", c.normal(2, 3, 4, 5), size=(7, 11))
+    case("nearest_asymmetric", c.normal(2, 3, 4, 5), "nearest", "asymmetric", size=(7, 11))
+    case("larger", c.normal(1, 4, 33, 31), "linear", size=(70, 45))
 
 
 def pool_sets(kernel, stride, **others):
