@@ -1127,6 +1127,10 @@ def avg_pool2d(c):
 @operation
 def global_pool2d(c):
     def case(name, x, kind=None):
+        if kind in ("lp", "lse"):
+            out = F.lp_pool2d(T(x), 2, x.shape[2:]) if kind == "lp" else torch.logsumexp(T(x), (2, 3), keepdim=True)
+            c.add(name, {"x": x}, {"out": out}, f"{TORCH} {'lp_pool2d' if kind == 'lp' else 'logsumexp'}", kind=kind)
+            return
         pool = F.adaptive_max_pool2d if kind == "max" else F.adaptive_avg_pool2d
         c.add(name, {"x": x}, {"out": pool(T(x), 1)}, f"{TORCH} {pool.__name__}", **({"kind": kind} if kind else {}))
 
@@ -1143,6 +1147,10 @@ def global_pool2d(c):
     case("odd_sizes_max", c.normal(1, 31, 17, 15), "max")
     case("larger", c.normal(1, 16, 33, 31), "avg")
     case("larger_max", c.normal(1, 16, 33, 31), "max")
+    for kind in ("lp", "lse"):
+        case(kind, c.normal(2, 5, 6, 7), kind)
+        case(f"{kind}_one_pixel", c.normal(2, 3, 1, 1), kind)
+        case(f"{kind}_larger", c.normal(1, 5, 33, 31, scale=4), kind)
 
 
 @operation

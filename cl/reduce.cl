@@ -1,0 +1,131 @@
+#include "common.cl"
+#include "careful.cl"
+#include "walk.cl"
+
+/* `out` of row r, part p over elements p * chunk .. of the row's `length`. One of -DMAXIMUM, -DMINIMUM, -DL2, or sums divided
+ * by `divisor`. A minimum is the negated maximum of the negated elements. */
+#ifdef MINIMUM
+#define SIGN(v) (-(v))
+#else
+#define SIGN(v) (v)
+#endif
+#if defined(MAXIMUM) || defined(MINIMUM)
+#define EXTREME
+#define NOTHING SIGN(-INFINITY)
+#else
+#define NOTHING 0.0f
+#endif
+
+/* Squares that leave the range of f32 are summed again with all elements brought nearer to 1. */
+#define TOO_LARGE INFINITY
+#define TOO_SMALL 0x1p-80f
+#define SHRINK 0x1p-70f
+#define ENLARGE 0x1p100f
+
+#ifdef KERNEL_rows
+#define BLOCK 16384
+
+#ifdef EXTREME
+INLINE float16 merge(float16 a, float16 v) {
+    return select(a, v, v > a || isnan(v)); /* NaN sticks: it compares false with everything */
+}
+
+INLINE float over(__global const float *in, long length, float factor) {
+    const long whole = length / 64 * 64;
+    float16 m[4];
+    for (int j = 0; j < 4; j++) m[j] = (float16)(-INFINITY);
+    for (long i = 0; i < whole; i += 64)
+        for (int j = 0; j < 4; j++) m[j] = merge(m[j], SIGN(vload16(j, in + i)));
+    for (long i = whole; i < length; i += 16) m[0] = merge(m[0], SIGN(length - i < 16 ? load_some(in + i, (int)(length - i), NOTHING) : vload16(0, in + i)));
+    const float16 all16 = merge(merge(m[0], m[1]), merge(m[2], m[3]));
+    return SIGN(any(isnan(all16)) ? NAN : max16(all16));
+}
+#else
+#ifdef L2
+#define ADD(s, v) fma((v) * factor, (v) * factor, s)
+#else
+#define ADD(s, v) ((s) + (v))
+#endif
+INLINE float over(__global const float *in, long length, float factor) {
+    careful total = { 0, 0 };
+    for (long start = 0; start < length; start += BLOCK) {
+        const long end = min(length, start + BLOCK), whole = start + (end - start) / 64 * 64;
+        float16 s[4];
+        for (int j = 0; j < 4; j++) s[j] = (float16)(0.0f);
+        for (long i = start; i < whole; i += 64)
+            for (int j = 0; j < 4; j++) s[j] = ADD(s[j], vload16(j, in + i));
+        for (long i = whole; i < end; i += 16) s[0] = ADD(s[0], (end - i < 16 ? load_some(in + i, (int)(end - i), 0) : vload16(0, in + i)));
+        careful_add(&total, sum16((s[0] + s[1]) + (s[2] + s[3])));
+    }
+    return careful_sum(&total);
+}
+#endif
+
+/* Rows that lie one after the other; a group takes `per_group` parts. */
+SINGLE void rows(IN(x), OUT(out), const long parts_total, const long parts, const long chunk, const long length, const long per_group, const float divisor) {
+    SHIFT(x);
+    SHIFT(out);
+    const long first = get_group_id(0) * per_group, last = min(parts_total, first + per_group);
+    for (long r = first; r < last; r++) {
+        const long start = r % parts * chunk, n = min(chunk, length - start);
+        __global const float *in = x + r / parts * length + start;
+        float result = over(in, n, 1);
+#ifdef L2
+        if (result == TOO_LARGE) result = sqrt(over(in, n, SHRINK)) / SHRINK;
+        else if (result < TOO_SMALL) result = sqrt(over(in, n, ENLARGE)) / ENLARGE;
+        else result = sqrt(result);
+#elif !defined(EXTREME)
+        result /= divisor;
+#endif
+        out[r] = result;
+    }
+}
+#endif
+
+#ifdef KERNEL_scalar
+INLINE float over(__global const float *x, const long *strides, long8 shape, int rank, long start, long n, float factor) {
+    walk at;
+    walk_start(&at, shape, rank, start);
+    float m = -INFINITY;
+    careful total = { 0, 0 };
+    for (long i = 0; i < n; i++, walk_next(&at)) {
+        const float v = x[walk_at(&at, strides)] * factor;
+#ifdef EXTREME
+        if (SIGN(v) > m || isnan(v)) m = SIGN(v);
+#elif defined(L2)
+        careful_add(&total, v * v);
+#else
+        careful_add(&total, v);
+#endif
+    }
+#ifdef EXTREME
+    return SIGN(m);
+#else
+    return careful_sum(&total);
+#endif
+}
+
+/* One work-item per part; kept and reduced axes with any strides. */
+__kernel void scalar(IN(x), OUT(out), const long8 kept_shape, const long8 kept_strides, const int kept_rank, const long8 shape, const long8 x_strides, const int rank, const long parts_total, const long parts, const long chunk, const long length, const float divisor) {
+    const long r = get_global_id(0);
+    if (r >= parts_total) return;
+    SHIFT(x);
+    SHIFT(out);
+    long strides[8];
+    walk row;
+    vstore8(kept_strides, 0, strides);
+    walk_start(&row, kept_shape, kept_rank, r / parts);
+    __global const float *in = x + walk_at(&row, strides);
+    vstore8(x_strides, 0, strides);
+    const long start = r % parts * chunk, n = min(chunk, length - start);
+    float result = over(in, strides, shape, rank, start, n, 1);
+#ifdef L2
+    if (result == TOO_LARGE) result = sqrt(over(in, strides, shape, rank, start, n, SHRINK)) / SHRINK;
+    else if (result < TOO_SMALL) result = sqrt(over(in, strides, shape, rank, start, n, ENLARGE)) / ENLARGE;
+    else result = sqrt(result);
+#elif !defined(EXTREME)
+    result /= divisor;
+#endif
+    out[r] = result;
+}
+#endif
