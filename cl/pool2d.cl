@@ -1,4 +1,8 @@
+#ifdef KERNEL_planes_special
+#define PLANES_VECTORS
+#endif
 #include "common.cl"
+#include "planes.cl"
 
 /* -DMAX, -DAVG or (scalar only) -DINDEX. `sizes` = H, W, OH, OW, kernel (2), padding counts; `window` = strides, dilations,
  * padding before, after. */
@@ -216,5 +220,29 @@ __kernel void planes_scalar(IN(x), OUT(out), const long planes_total, const long
     total = total / (float)size;
 #endif
     out[out_offset + n] = total;
+}
+#endif
+
+/* -DLP or -DLSE. */
+#ifdef LP
+#define SPECIAL plane_lp
+#else
+#define SPECIAL plane_lse
+#endif
+
+#ifdef KERNEL_planes_special
+SINGLE void planes_special(IN(x), OUT(out), const long planes_total, const long size, const long per_group) {
+    const long first = get_group_id(0) * per_group, last = min(planes_total, first + per_group);
+    SHIFT(x);
+    SHIFT(out);
+    for (long n = first; n < last; n++) out[n] = SPECIAL(x + n * size, size);
+}
+#endif
+
+#ifdef KERNEL_planes_special_scalar
+/* One work-item per plane. */
+__kernel void planes_special_scalar(IN(x), OUT(out), const long planes_total, const long size) {
+    const long n = get_global_id(0);
+    if (n < planes_total) out[out_offset + n] = SPECIAL(x + x_offset + n * size, size);
 }
 #endif

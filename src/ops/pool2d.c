@@ -150,14 +150,15 @@ CLATTN_DEFINE_CALL(avg_pool2d)
 
 static const clattn_field global_fields[] = {
     CLATTN_IN(clattn_global_pool2d_args, x, "B,C,H,W", 0, "images"),
-    CLATTN_OUT(clattn_global_pool2d_args, out, "out", "B,C,1,1", 0, "of an empty plane: avg NaN, max -inf"),
-    CLATTN_PARAM_WORD(clattn_global_pool2d_args, kind, "kind", clattn_pool_words, CLATTN_POOL_AVG, "lp and lse are refused in this release"),
+    CLATTN_OUT(clattn_global_pool2d_args, out, "out", "B,C,1,1", 0, "of an empty plane: avg NaN, max and lse -inf, lp 0"),
+    CLATTN_PARAM_WORD(clattn_global_pool2d_args, kind, "kind", clattn_pool_words, CLATTN_POOL_AVG, "lp: sqrt(sum x^2), not normalised; lse: log(sum e^x)"),
 };
 
-static clattn_status infer_global(clattn_call *call, const void *raw) {
-    const clattn_global_pool2d_args *a = raw;
-    if (a->kind == CLATTN_POOL_AVG || a->kind == CLATTN_POOL_MAX) return CLATTN_OK;
-    return clattn_call_fail(call, CLATTN_ERROR_UNSUPPORTED, "kind = %s is not supported in this release", clattn_pool_words[a->kind]);
+/* By kind: the build option. */
+static const char *const global_options[] = { "-DAVG", "-DMAX", "-DLP", "-DLSE" };
+
+static bool special(const clattn_global_pool2d_args *a) {
+    return a->kind == CLATTN_POOL_LP || a->kind == CLATTN_POOL_LSE;
 }
 
 static const char *planes_refusal(const clattn_call *call, const void *raw) {
@@ -169,13 +170,13 @@ static clattn_status enqueue_planes(clattn_call *call, const void *raw) {
     const clattn_global_pool2d_args *a = raw;
     const int64_t planes = a->x->shape[0] * a->x->shape[1], size = a->x->shape[2] * a->x->shape[3];
     const int64_t per_group = 1 + 32768 / (size + 1);
-    return clattn_run_kernel(call, "pool2d", "planes", a->kind == CLATTN_POOL_MAX ? "-DMAX" : "-DAVG", 1, (size_t[]){ (size_t)((planes + per_group - 1) / per_group) }, (size_t[]){ 1 }, ARG_T(a->x), ARG_T(a->out), ARG_I64(planes), ARG_I64(size), ARG_I64(per_group));
+    return clattn_run_kernel(call, "pool2d", special(a) ? "planes_special" : "planes", global_options[a->kind], 1, (size_t[]){ (size_t)((planes + per_group - 1) / per_group) }, (size_t[]){ 1 }, ARG_T(a->x), ARG_T(a->out), ARG_I64(planes), ARG_I64(size), ARG_I64(per_group));
 }
 
 static clattn_status enqueue_global_scalar(clattn_call *call, const void *raw) {
     const clattn_global_pool2d_args *a = raw;
     const int64_t planes = a->x->shape[0] * a->x->shape[1];
-    return clattn_run_kernel(call, "pool2d", "planes_scalar", a->kind == CLATTN_POOL_MAX ? "-DMAX" : "-DAVG", 1, (size_t[]){ (size_t)planes }, (size_t[]){ 0 }, ARG_T(a->x), ARG_T(a->out), ARG_I64(planes), ARG_I64(a->x->shape[2] * a->x->shape[3]));
+    return clattn_run_kernel(call, "pool2d", special(a) ? "planes_special_scalar" : "planes_scalar", global_options[a->kind], 1, (size_t[]){ (size_t)planes }, (size_t[]){ 0 }, ARG_T(a->x), ARG_T(a->out), ARG_I64(planes), ARG_I64(a->x->shape[2] * a->x->shape[3]));
 }
 
 static const clattn_variant global_variants[] = {
@@ -192,9 +193,9 @@ static void global_work(const clattn_call *call, const void *raw, double *flops,
 
 void clattn_reference_global_pool2d(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
-static const char *const global_examples[] = { "global_pool2d x[2,5,7,7]", "global_pool2d x[2,5,7,7] kind=max", NULL };
-static const clattn_op_code global_code = { .infer = infer_global, .variants = global_variants, .variant_count = CLATTN_COUNT(global_variants), .reference = clattn_reference_global_pool2d, .work = global_work, .examples = global_examples };
-static const clattn_op op_global_pool2d = { "global_pool2d", "mean or maximum over all pixels of a plane", "torch.nn.functional.adaptive_avg_pool2d, adaptive_max_pool2d", sizeof(clattn_global_pool2d_args), global_fields, CLATTN_COUNT(global_fields), &global_code };
+static const char *const global_examples[] = { "global_pool2d x[2,5,7,7]", "global_pool2d x[2,5,7,7] kind=max", "global_pool2d x[2,5,7,7] kind=lp", "global_pool2d x[2,5,7,7] kind=lse", NULL };
+static const clattn_op_code global_code = { .variants = global_variants, .variant_count = CLATTN_COUNT(global_variants), .reference = clattn_reference_global_pool2d, .work = global_work, .examples = global_examples };
+static const clattn_op op_global_pool2d = { "global_pool2d", "mean, maximum, 2-norm or log-sum-exp over all pixels of a plane", "torch.nn.functional.adaptive_avg_pool2d, adaptive_max_pool2d, lp_pool2d; torch.logsumexp", sizeof(clattn_global_pool2d_args), global_fields, CLATTN_COUNT(global_fields), &global_code };
 CLATTN_DEFINE_CALL(global_pool2d)
 
 const clattn_op *const clattn_ops_pool2d[] = { &op_max_pool2d, &op_avg_pool2d, &op_global_pool2d, NULL };

@@ -69,12 +69,5 @@ void clattn_reference_global_pool2d(const clattn_call *call, const void *args, c
     double *out = ref_values(a->out);
     (void)call;
     if (a->kind == CLATTN_POOL_AVG && size) ref_bound(&bounds->sum, ref_rms(a->x) / sqrt((double)size));
-    for (int64_t p = 0; p < planes; p++) {
-        double sum = 0, most = -INFINITY;
-        for (int64_t i = 0; i < size; i++, x++) {
-            sum += *x;
-            if (*x > most || isnan(*x)) most = *x;
-        }
-        out[p] = a->kind == CLATTN_POOL_MAX ? most : sum / (double)size;
-    }
+    for (int64_t p = 0; p < planes; p++) out[p] = ref_pool((int)a->kind, x + p * size, size);
 }

@@ -26,3 +26,19 @@ double ref_activation(int kind, double x) {
     default: return x;
     }
 }
+
+static double largest(const double *values, int64_t size) {
+    double most = -INFINITY;
+    for (int64_t i = 0; i < size; i++)
+        if (values[i] > most || isnan(values[i])) most = values[i];
+    return most;
+}
+
+double ref_pool(int kind, const double *values, int64_t size) {
+    const double most = largest(values, size);
+    double sum = 0;
+    if (kind == CLATTN_POOL_MAX || (kind == CLATTN_POOL_LSE && !isfinite(most))) return most;
+    for (int64_t i = 0; i < size; i++) sum += kind == CLATTN_POOL_AVG ? values[i] : kind == CLATTN_POOL_LP ? values[i] * values[i] : exp(values[i] - most);
+    if (kind == CLATTN_POOL_AVG) return sum / (double)size;
+    return kind == CLATTN_POOL_LP ? sqrt(sum) : most + log(sum);
+}

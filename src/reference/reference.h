@@ -34,9 +34,13 @@ static inline void ref_bound(double *bound, double value) {
 #define ref_rms clattn_ref_rms
 #define ref_activation clattn_ref_activation
 #define ref_sigmoid clattn_ref_sigmoid
+#define ref_pool clattn_ref_pool
 
 /* Root mean square of a host tensor's finite values; 0 when empty. For clattn_bounds.sum. */
 double ref_rms(const clattn_tensor *tensor);
+
+/* clattn_pool_kind over a plane of `size` values; a NaN wins. */
+double ref_pool(int kind, const double *values, int64_t size);
 
 /* clattn_activation_kind on one value. */
 double ref_activation(int kind, double x);

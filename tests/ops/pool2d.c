@@ -31,12 +31,22 @@ Test(global_pool2d, against_reference) {
         "global_pool2d x[2,3,7,7]:-5 kind=max", "global_pool2d x[2,3,0,5]", "global_pool2d x[2,3,5,0] kind=max", "global_pool2d x[0,3,5,5]", "global_pool2d x[2,0,5,5] kind=max", NULL });
 }
 
+#define LP_AND_LSE(x) "global_pool2d " x " kind=lp", "global_pool2d " x " kind=lse"
+
+Test(global_pool2d, lp_and_lse) {
+    test_cases((const char *const[]){
+        LP_AND_LSE("x[1,1,1,1]"), LP_AND_LSE("x[2,3,3,5]"), LP_AND_LSE("x[2,3,4,4]"), LP_AND_LSE("x[2,3,1,17]"), LP_AND_LSE("x[2,3,31,1]"), LP_AND_LSE("x[1,2,127,131]"), LP_AND_LSE("x[40,50,7,7]"), LP_AND_LSE("x[2,3,32,32]"), LP_AND_LSE("x[1,2,25,41]"),
+        /* squares and exponentials beyond f32, zeros, infinities, NaN */
+        LP_AND_LSE("x[1,2,5,7]*1e30"), LP_AND_LSE("x[1,2,5,7]*1e-30"), LP_AND_LSE("x[1,2,5,7]*100"), LP_AND_LSE("x[1,2,5,7]:0"), LP_AND_LSE("x[1,1,5,7]:-inf"), LP_AND_LSE("x[1,1,5,7]:-inf,1,2"), LP_AND_LSE("x[1,1,5,7]:1,inf,-inf"), LP_AND_LSE("x[1,1,5,7]:1,2,3,nan"), LP_AND_LSE("x[1,1,4,5]:1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,nan"), LP_AND_LSE("x[1,1,1,3]:inf,nan,1"),
+        LP_AND_LSE("x[2,3,0,5]"), LP_AND_LSE("x[0,3,5,5]"), LP_AND_LSE("x[2,0,5,5]"), NULL });
+}
+
 Test(pool2d, refusals) {
     test_refusals((const char *const[]){
         "max_pool2d x[1,1,5,5] => kernel is missing", "max_pool2d x[1,1,5,5] kernel=0 => kernel=0", "max_pool2d x[1,1,5,5] kernel=2,2,2 => kernel has 3 values; expected 1 or 2", "max_pool2d x[1,1,5,5] kernel=2 stride=0 => stride=0", "max_pool2d x[1,1,5,5] kernel=2 padding=-1 => padding=-1", "max_pool2d x[1,1,5,5] kernel=2 dilation=0 => dilation=0",
         "max_pool2d x[1,1,5,5] kernel=3 padding=2 => padding = 2 is more than half of the kernel, which covers 3", "max_pool2d x[1,1,5,5] kernel=4 padding=0,0,3,0 => padding = 3", "avg_pool2d x[1,1,5,5] kernel=3,1 padding=1 => padding = 1 is more than half of the kernel, which covers 1 along the width", "avg_pool2d x[1,1,5,5] kernel=3 padding=1,1,1 => padding has 3 values",
         "max_pool2d x[1,1,5,5] kernel=6 => the kernel is larger than the padded input: 6 (dilated) against 5 along the height", "avg_pool2d x[1,1,5,5] kernel=3 dilation=3 => 7 (dilated) against 5", "max_pool2d x[1,5,5] kernel=2 => x [1,5,5] does not fit", "max_pool2d x[1,1,5,5] kernel=2000000 => kernel=2000000", "max_pool2d x[1,1,0,5] kernel=2 => the kernel is larger",
-        "global_pool2d x[1,1,5,5] kind=lp => kind = lp is not supported in this release", "global_pool2d x[1,1,5,5] kind=lse => kind = lse is not supported", "global_pool2d x[1,1,5,5] kind=sum => expected one of avg, max", "global_pool2d x[1,5] => x [1,5] does not fit", NULL });
+        "global_pool2d x[1,1,5,5] kind=sum => expected one of avg, max, lp, lse", "global_pool2d x[1,5] => x [1,5] does not fit", NULL });
 }
 
 Test(max_pool2d, outputs_independent) {
