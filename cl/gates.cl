@@ -1,7 +1,7 @@
 #include "common.cl"
 
 /* Squeeze-and-excitation and CBAM for CPUs: every kernel is a work-group of one with float16 vectors.
- * -DCHANNEL: there is a channel gate; -DSPATIAL: a spatial one; -DSTREAM: `out` is large enough to bypass the cache.
+ * -DCHANNEL: there is a channel gate; -DSPATIAL: a spatial one; -DSPECIAL: the lp or the lse pool is used; -DSTREAM: `out` is large enough to bypass the cache.
  * Images are x[C][plane], plane = H * W. Gates and pools lie in global memory, which on a CPU is as near as any.
  *
  * The pair of maps that the convolution reads is padded: [2][slice], slice = rows * pitch, with k / 2 zeros before each
@@ -14,6 +14,15 @@
 #define POOL_BLOCK 16384 /* elements of one serial sum; a multiple of 64 */
 #endif
 #define ROWS 4 /* of the spatial gate, convolved together */
+
+/* Pools of an image: [POOLS][C] in the order of clattn_pool_kind; `kinds` has a bit for each one used. */
+#ifdef SPECIAL
+#define PLANES_VECTORS
+#include "planes.cl"
+#define POOLS 4
+#else
+#define POOLS 2
+#endif
 
 #ifdef __has_builtin
 #if defined(STREAM) && __has_builtin(__builtin_nontemporal_store)
@@ -61,16 +70,20 @@ INLINE float max_or_nan(__global const float *x, long n) {
     return top;
 }
 
-/* Mean and maximum of a plane. A NaN anywhere makes the sum NaN, so only then it is looked for. */
-INLINE void pool_plane(__global const float *x, long n, __global float *mean, __global float *largest) {
+/* The pools of a plane, `channels` apart. A NaN anywhere makes the sum NaN, so only then the maximum looks for it. */
+INLINE void pool_plane(__global const float *x, long n, __global float *pools, long channels) {
     float sum = 0, top = -INFINITY;
     for (long at = 0; at < n; at += POOL_BLOCK) {
         float block_top;
         sum += pool_block(x + at, (int)min((long)POOL_BLOCK, n - at), &block_top);
         top = VMAX(top, block_top);
     }
-    *mean = sum / (float)n;
-    *largest = isnan(sum) ? max_or_nan(x, n) : top;
+    pools[0] = sum / (float)n;
+    pools[channels] = isnan(sum) ? max_or_nan(x, n) : top;
+#ifdef SPECIAL
+    pools[2 * channels] = plane_lp(x, n);
+    pools[3 * channels] = plane_lse(x, n);
+#endif
 }
 
 /* ---- The channel gate's two layers ---- */
@@ -88,21 +101,17 @@ INLINE float dot_rows(__global const float *a, __global const float *b, long n) 
     return sum;
 }
 
-#define POOL_AVERAGE 1
-#define POOL_MAXIMUM 2
-
-/* The hidden values of the pools summed: the second layer is linear. pools: [2][channels]. */
+/* The hidden values of the pools summed: the second layer is linear. */
 INLINE float hidden_value(__global const float *pools, long channels, int kinds, __global const float *row, float bias, int activation) {
     float sum = 0;
-    if (kinds & POOL_AVERAGE) sum += activate(dot_rows(row, pools, channels) + bias, activation);
-    if (kinds & POOL_MAXIMUM) sum += activate(dot_rows(row, pools + channels, channels) + bias, activation);
+    for (int k = 0; k < POOLS; k++)
+        if (kinds >> k & 1) sum += activate(dot_rows(row, pools + k * channels, channels) + bias, activation);
     return sum;
 }
 
 /* The second layer's bias counts once for each pool. */
 INLINE float channel_gate_value(__global const float *hidden, long hidden_count, int kinds, __global const float *row, float bias, int gate) {
-    const float times = kinds == (POOL_AVERAGE | POOL_MAXIMUM) ? 2.0f : 1.0f;
-    return activate(dot_rows(row, hidden, hidden_count) + times * bias, gate);
+    return activate(dot_rows(row, hidden, hidden_count) + (float)popcount(kinds) * bias, gate);
 }
 
 /* ---- Maximum and mean over the channels ---- */
@@ -292,16 +301,13 @@ INLINE void apply_plane(__global const float *x, __global float *out, float chan
 
 /* ---- One step a launch, for few or large images ---- */
 
-/* Groups take `per_group` planes of x[total][plane], total = B * C; pools: [B][2][C]. */
+/* Groups take `per_group` planes of x[total][plane], total = B * C; pools: [B][POOLS][C]. */
 #ifdef KERNEL_pool
 SINGLE void pool(IN(x), OUT(pools), const long total, const long channels, const long plane, const long per_group) {
     SHIFT(x);
     SHIFT(pools);
     const long first = get_group_id(0) * per_group, last = min(total, first + per_group);
-    for (long i = first; i < last; i++) {
-        __global float *mean = pools + i / channels * 2 * channels + i % channels;
-        pool_plane(x + i * plane, plane, mean, mean + channels);
-    }
+    for (long i = first; i < last; i++) pool_plane(x + i * plane, plane, pools + i / channels * POOLS * channels + i % channels, channels);
 }
 #endif
 
@@ -312,7 +318,7 @@ SINGLE void hidden(IN(pools), IN(w1), IN(b1), OUT(values), const long channels, 
     SHIFT(w1);
     SHIFT(values);
     const long image = get_group_id(1), first = get_group_id(0) * per_group, last = min(count, first + per_group);
-    for (long r = first; r < last; r++) values[image * count + r] = hidden_value(pools + image * 2 * channels, channels, kinds, w1 + r * channels, b1 ? b1[b1_offset + r] : 0.0f, activation);
+    for (long r = first; r < last; r++) values[image * count + r] = hidden_value(pools + image * POOLS * channels, channels, kinds, w1 + r * channels, b1 ? b1[b1_offset + r] : 0.0f, activation);
 }
 #endif
 
@@ -383,9 +389,9 @@ SINGLE void image(IN(x), IN(w1), IN(b1), IN(w2), IN(b2), IN(weight), IN_NORM, OU
     SHIFT(w1);
     SHIFT(w2);
     channel_gate += channel_gate_offset + n * channels;
-    pools += pools_offset + n * 2 * channels;
+    pools += pools_offset + n * POOLS * channels;
     hidden += hidden_offset + n * hidden_count;
-    for (long c = 0; c < channels; c++) pool_plane(x + c * plane, plane, pools + c, pools + channels + c);
+    for (long c = 0; c < channels; c++) pool_plane(x + c * plane, plane, pools + c, channels);
     for (long r = 0; r < hidden_count; r++) hidden[r] = hidden_value(pools, channels, kinds, w1 + r * channels, b1 ? b1[b1_offset + r] : 0.0f, activation);
     for (long c = 0; c < channels; c++) channel_gate[c] = channel_gate_value(hidden, hidden_count, kinds, w2 + c * hidden_count, b2 ? b2[b2_offset + c] : 0.0f, gate_kind);
 #endif

@@ -1,10 +1,15 @@
 #include "common.cl"
 
 /* Squeeze-and-excitation and CBAM with one work-item per result of each step, for any device.
- * -DCHANNEL: there is a channel gate; -DSPATIAL: a spatial one. Images are x[C][plane]; pools: [B][2][C]; maps: [B][2][plane]. */
+ * -DCHANNEL: there is a channel gate; -DSPATIAL: a spatial one; -DSPECIAL: the lp or the lse pool is used.
+ * Images are x[C][plane]; pools: [B][POOLS][C] in the order of clattn_pool_kind; maps: [B][2][plane]. */
 
-#define POOL_AVERAGE 1
-#define POOL_MAXIMUM 2
+#ifdef SPECIAL
+#include "planes.cl"
+#define POOLS 4
+#else
+#define POOLS 2
+#endif
 
 /* One item per plane. Sums of 256 elements are summed, so that the error stays small on large planes. */
 #ifdef KERNEL_pool
@@ -12,7 +17,7 @@ __kernel void pool(IN(x), OUT(pools), const long total, const long channels, con
     const long n = get_global_id(0);
     if (n >= total) return;
     x += x_offset + n * plane;
-    pools += pools_offset + n / channels * 2 * channels + n % channels;
+    pools += pools_offset + n / channels * POOLS * channels + n % channels;
     float sum = 0, top = -INFINITY;
     for (long first = 0; first < plane; first += 256) {
         const long last = min(plane, first + 256);
@@ -25,26 +30,29 @@ __kernel void pool(IN(x), OUT(pools), const long total, const long channels, con
     }
     pools[0] = sum / (float)plane;
     pools[channels] = top;
+#ifdef SPECIAL
+    pools[2 * channels] = plane_lp(x, plane);
+    pools[3 * channels] = plane_lse(x, plane);
+#endif
 }
 #endif
 
-/* One item per hidden value: those of the pools summed, for the second layer is linear. */
+/* One item per hidden value: those of the pools in `kinds` summed, for the second layer is linear. */
 #ifdef KERNEL_hidden
 __kernel void hidden(IN(pools), IN(w1), IN(b1), OUT(values), const long total, const long channels, const long count, const int kinds, const int activation) {
     const long n = get_global_id(0);
     if (n >= total) return;
     const long r = n % count;
-    pools += pools_offset + n / count * 2 * channels;
+    pools += pools_offset + n / count * POOLS * channels;
     w1 += w1_offset + r * channels;
     const float bias = b1 ? b1[b1_offset + r] : 0.0f;
-    float mean = 0, top = 0;
-    for (long c = 0; c < channels; c++) {
-        mean += w1[c] * pools[c];
-        top += w1[c] * pools[channels + c];
-    }
     float sum = 0;
-    if (kinds & POOL_AVERAGE) sum += activate(mean + bias, activation);
-    if (kinds & POOL_MAXIMUM) sum += activate(top + bias, activation);
+    for (int k = 0; k < POOLS; k++) {
+        float dot = 0;
+        if ((kinds >> k & 1) == 0) continue;
+        for (long c = 0; c < channels; c++) dot += w1[c] * pools[k * channels + c];
+        sum += activate(dot + bias, activation);
+    }
     values[values_offset + n] = sum;
 }
 #endif
@@ -58,7 +66,7 @@ __kernel void gate(IN(hidden), IN(w2), IN(b2), OUT(channel_gate), const long tot
     hidden += hidden_offset + n / channels * hidden_count;
     w2 += w2_offset + c * hidden_count;
     const float bias = b2 ? b2[b2_offset + c] : 0.0f;
-    float sum = kinds == (POOL_AVERAGE | POOL_MAXIMUM) ? 2.0f * bias : bias;
+    float sum = (float)popcount(kinds) * bias;
     for (long r = 0; r < hidden_count; r++) sum += w2[r] * hidden[r];
     channel_gate[channel_gate_offset + n] = activate(sum, gate_kind);
 }

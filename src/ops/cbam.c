@@ -16,7 +16,7 @@ static const char *const order_words[] = { "max_mean", "mean_max", NULL };
     CLATTN_IN(type, beta, "1", CLATTN_FIELD_OPTIONAL, "batch norm's shift; 0 when absent"),                            \
     CLATTN_IN(type, mean, "1", CLATTN_FIELD_OPTIONAL, "batch norm's running mean; without mean and var no batch norm"), \
     CLATTN_IN(type, var, "1", CLATTN_FIELD_OPTIONAL, "batch norm's running variance")
-#define POOLS_PARAM(type) CLATTN_PARAM_WORDS(type, pools, "pools", clattn_pool_words, "the pools whose results are summed: avg+max")
+#define POOLS_PARAM(type) CLATTN_PARAM_WORDS(type, pools, "pools", clattn_pool_words, "the pools whose results are summed: avg+max by default; lp is sqrt(sum x^2), lse log(sum e^x)")
 #define SPATIAL_PARAMS(type)                                                                                           \
     CLATTN_PARAM_WORD(type, order, "order", order_words, CLATTN_ORDER_MAX_MEAN, "of weight's two input channels"),     \
     CLATTN_PARAM(type, eps, "eps", CLATTN_FIELD_FLOAT, 1e-5, 0, 1e30, "added to var")
@@ -51,16 +51,15 @@ static const clattn_field cbam_fields[] = {
 
 /* ---- As gates ---- */
 
-static bool has_pool(const clattn_pools *pools, int kind) {
-    bool found = pools->count == 0 && kind <= CLATTN_POOL_MAX;
-    for (int i = 0; i < pools->count; i++) found = found || pools->kinds[i] == kind;
-    return found;
+static int kinds_of(const clattn_pools *pools) {
+    int kinds = pools->count == 0 ? 1 << CLATTN_POOL_AVG | 1 << CLATTN_POOL_MAX : 0;
+    for (int i = 0; i < pools->count; i++) kinds |= 1 << pools->kinds[i];
+    return kinds;
 }
 
 static void set_pools(clattn_gates *g, const clattn_pools *pools) {
     g->channel = true;
-    g->average = has_pool(pools, CLATTN_POOL_AVG);
-    g->maximum = has_pool(pools, CLATTN_POOL_MAX);
+    g->kinds = kinds_of(pools);
     g->activation = CLATTN_ACTIVATION_RELU;
     g->gate = CLATTN_ACTIVATION_SIGMOID;
 }
@@ -92,12 +91,6 @@ clattn_gates clattn_gates_cbam(const void *args) {
 
 /* ---- What shapes cannot say ---- */
 
-static clattn_status check_pools(clattn_call *call, const clattn_pools *pools) {
-    for (int kind = CLATTN_POOL_LP; kind <= CLATTN_POOL_LSE; kind++)
-        if (has_pool(pools, kind)) return clattn_call_fail(call, CLATTN_ERROR_UNSUPPORTED, "pools: %s is not supported in this release", clattn_pool_words[kind]);
-    return CLATTN_OK;
-}
-
 static clattn_status check_spatial(clattn_call *call, const clattn_gates *g) {
     if (!g->weight) return clattn_call_fail(call, CLATTN_ERROR_ARGUMENT, "weight is missing; it may be absent only with spatial=false");
     const long long k = (long long)g->weight->shape[3];
@@ -107,10 +100,6 @@ static clattn_status check_spatial(clattn_call *call, const clattn_gates *g) {
     return CLATTN_OK;
 }
 
-static clattn_status channel_infer(clattn_call *call, const void *args) {
-    return check_pools(call, &((const clattn_channel_attention_args *)args)->pools);
-}
-
 static clattn_status spatial_infer(clattn_call *call, const void *args) {
     const clattn_gates g = clattn_gates_spatial_attention(args);
     return check_spatial(call, &g);
@@ -118,8 +107,7 @@ static clattn_status spatial_infer(clattn_call *call, const void *args) {
 
 static clattn_status cbam_infer(clattn_call *call, const void *args) {
     const clattn_gates g = clattn_gates_cbam(args);
-    const clattn_status status = check_pools(call, &((const clattn_cbam_args *)args)->pools);
-    if (status || !g.spatial) return status;
+    if (!g.spatial) return CLATTN_OK;
     clattn_dim_set(call, "S", 1);
     return check_spatial(call, &g);
 }
@@ -130,9 +118,9 @@ CLATTN_GATES_DEFINE(channel_attention)
 CLATTN_GATES_DEFINE(spatial_attention)
 CLATTN_GATES_DEFINE(cbam)
 
-static const char *const channel_examples[] = { "channel_attention x[64,5,3,7] w1[2,5] b1[2] w2[5,2] b2[5] -> out gate", "channel_attention x[1,5,3,7] w1[2,5] w2[5,2]", NULL };
-static const clattn_op_code channel_code = { .infer = channel_infer, .variants = channel_attention_variants, .variant_count = CLATTN_COUNT(channel_attention_variants), .reference = clattn_reference_channel_attention, .work = channel_attention_work, .examples = channel_examples };
-static const clattn_op op_channel_attention = { "channel_attention", "channels scaled by a gate from their means and maxima: x * sigmoid(mlp(avg) + mlp(max))", "Woo et al. 2018, CBAM's ChannelGate", sizeof(clattn_channel_attention_args), channel_fields, CLATTN_COUNT(channel_fields), &channel_code };
+static const char *const channel_examples[] = { "channel_attention x[64,5,3,7] w1[2,5] b1[2] w2[5,2] b2[5] -> out gate", "channel_attention x[1,5,3,7] w1[2,5] w2[5,2]", "channel_attention x[64,5,3,7] w1[2,5] w2[5,2] pools=lp+lse", "channel_attention x[1,5,3,7] w1[2,5] w2[5,2] pools=lp+lse", NULL };
+static const clattn_op_code channel_code = { .variants = channel_attention_variants, .variant_count = CLATTN_COUNT(channel_attention_variants), .reference = clattn_reference_channel_attention, .work = channel_attention_work, .examples = channel_examples };
+static const clattn_op op_channel_attention = { "channel_attention", "channels scaled by a gate from their pools: x * sigmoid(mlp(avg) + mlp(max))", "Woo et al. 2018, CBAM's ChannelGate", sizeof(clattn_channel_attention_args), channel_fields, CLATTN_COUNT(channel_fields), &channel_code };
 CLATTN_DEFINE_CALL(channel_attention)
 
 static const char *const spatial_examples[] = { "spatial_attention x[64,5,9,7] weight[1,2,7,7] mean[1] var[1]:1 -> out gate", "spatial_attention x[1,5,9,7] weight[1,2,7,7]", NULL };

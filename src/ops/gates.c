@@ -13,7 +13,8 @@ enum { ROWS = 4 }; /* as in gates.cl */
 typedef struct gate_sizes {
     int64_t images, channels, height, width, hidden, k, plane;
     int64_t pitch, slice; /* of the padded maps of gates.cl */
-    int kinds;            /* bits: average, maximum */
+    int64_t pools;            /* that are computed: 2, or all 4 */
+    const char *pool_options; /* of the kernels that read or write them */
     char options[48];
 } gate_sizes;
 
@@ -37,7 +38,9 @@ static gate_sizes sizes_of(const clattn_call *call, const clattn_gates *g) {
     s.k = g->spatial ? g->weight->shape[3] : 1;
     s.pitch = round_up(round_up(s.width, 16) + s.k - 1, 16);
     s.slice = (s.height + s.k - 1 + ROWS - 1) * s.pitch;
-    s.kinds = (g->average ? 1 : 0) + (g->maximum ? 2 : 0);
+    const bool special = g->kinds >> CLATTN_POOL_LP != 0;
+    s.pools = special ? 4 : 2;
+    s.pool_options = special ? "-DSPECIAL" : "";
     /* Other compilers than PoCL's may take the store for an unknown function. */
     const bool stream = clattn_tensor_count(g->x) * 4 > STREAM_BYTES && strstr(clattn_call_device(call)->platform, "Portable Computing");
     snprintf(s.options, sizeof s.options, "%s%s%s", g->channel ? "-DCHANNEL " : "", g->spatial ? "-DSPATIAL " : "", stream ? "-DSTREAM" : "");
@@ -64,7 +67,7 @@ static clattn_status make_tensors(clattn_call *call, const clattn_gates *g, cons
     clattn_status status = CLATTN_OK;
     *t = (gate_tensors){ 0 };
     if (g->channel) {
-        status = scratch(call, &t->pools, s->images * 2 * s->channels);
+        status = scratch(call, &t->pools, s->images * s->pools * s->channels);
         if (!status) status = scratch(call, &t->hidden, s->images * s->hidden);
         if (!status) status = output_or_scratch(call, &t->channel_gate, g->channel_gate, s->images * s->channels);
     }
@@ -100,8 +103,10 @@ clattn_status clattn_gates_image(clattn_call *call, const clattn_gates *g) {
     const clattn_status status = make_tensors(call, g, &s, s.slice, &t);
     if (status) return status;
     const int until = g->out ? 0 : wants_spatial(g) ? 2 : 1;
-    return clattn_run_kernel(call, "gates", "image", s.options, 1, (size_t[]){ (size_t)s.images }, (size_t[]){ 1 }, ARG_T(g->x), ARG_T(g->w1), ARG_T(g->b1), ARG_T(g->w2), ARG_T(g->b2), ARG_T(g->weight), ARG_T(g->gamma), ARG_T(g->beta), ARG_T(g->mean), ARG_T(g->var), ARG_F32(g->eps),
-                             ARG_T(g->out), ARG_T(&t.channel_gate), ARG_T(&t.spatial_gate), ARG_T(&t.pools), ARG_T(&t.hidden), ARG_T(&t.maps), ARG_I64(s.channels), ARG_I64(s.height), ARG_I64(s.width), ARG_I64(s.hidden), ARG_I32(s.k), ARG_I64(s.pitch), ARG_I64(s.slice), ARG_I32(g->mean_first), ARG_I32(s.kinds),
+    char options[64];
+    snprintf(options, sizeof options, "%s %s", s.options, s.pool_options);
+    return clattn_run_kernel(call, "gates", "image", options, 1, (size_t[]){ (size_t)s.images }, (size_t[]){ 1 }, ARG_T(g->x), ARG_T(g->w1), ARG_T(g->b1), ARG_T(g->w2), ARG_T(g->b2), ARG_T(g->weight), ARG_T(g->gamma), ARG_T(g->beta), ARG_T(g->mean), ARG_T(g->var), ARG_F32(g->eps),
+                             ARG_T(g->out), ARG_T(&t.channel_gate), ARG_T(&t.spatial_gate), ARG_T(&t.pools), ARG_T(&t.hidden), ARG_T(&t.maps), ARG_I64(s.channels), ARG_I64(s.height), ARG_I64(s.width), ARG_I64(s.hidden), ARG_I32(s.k), ARG_I64(s.pitch), ARG_I64(s.slice), ARG_I32(g->mean_first), ARG_I32(g->kinds),
                              ARG_I32(g->activation), ARG_I32(g->gate), ARG_I32(until));
 }
 
@@ -126,9 +131,9 @@ static clattn_status cpu_channel_gate(clattn_call *call, const clattn_gates *g, 
     const size_t one[] = { 1, 1 };
     const int64_t planes = s->images * s->channels, of_planes = per_group(call, planes, s->plane, 1);
     const int64_t of_hidden = per_group(call, s->hidden, s->channels, s->images), of_gates = per_group(call, s->channels, s->hidden, s->images);
-    clattn_status status = clattn_run_kernel(call, "gates", "pool", "", 1, (size_t[]){ group_count(planes, of_planes) }, one, ARG_T(g->x), ARG_T(&t->pools), ARG_I64(planes), ARG_I64(s->channels), ARG_I64(s->plane), ARG_I64(of_planes));
-    if (!status) status = clattn_run_kernel(call, "gates", "hidden", "", 2, ((size_t[]){ group_count(s->hidden, of_hidden), (size_t)s->images }), one, ARG_T(&t->pools), ARG_T(g->w1), ARG_T(g->b1), ARG_T(&t->hidden), ARG_I64(s->channels), ARG_I64(s->hidden), ARG_I32(s->kinds), ARG_I32(g->activation), ARG_I64(of_hidden));
-    if (!status) status = clattn_run_kernel(call, "gates", "gate", "", 2, ((size_t[]){ group_count(s->channels, of_gates), (size_t)s->images }), one, ARG_T(&t->hidden), ARG_T(g->w2), ARG_T(g->b2), ARG_T(&t->channel_gate), ARG_I64(s->channels), ARG_I64(s->hidden), ARG_I32(s->kinds), ARG_I32(g->gate), ARG_I64(of_gates));
+    clattn_status status = clattn_run_kernel(call, "gates", "pool", s->pool_options, 1, (size_t[]){ group_count(planes, of_planes) }, one, ARG_T(g->x), ARG_T(&t->pools), ARG_I64(planes), ARG_I64(s->channels), ARG_I64(s->plane), ARG_I64(of_planes));
+    if (!status) status = clattn_run_kernel(call, "gates", "hidden", s->pool_options, 2, ((size_t[]){ group_count(s->hidden, of_hidden), (size_t)s->images }), one, ARG_T(&t->pools), ARG_T(g->w1), ARG_T(g->b1), ARG_T(&t->hidden), ARG_I64(s->channels), ARG_I64(s->hidden), ARG_I32(g->kinds), ARG_I32(g->activation), ARG_I64(of_hidden));
+    if (!status) status = clattn_run_kernel(call, "gates", "gate", "", 2, ((size_t[]){ group_count(s->channels, of_gates), (size_t)s->images }), one, ARG_T(&t->hidden), ARG_T(g->w2), ARG_T(g->b2), ARG_T(&t->channel_gate), ARG_I64(s->channels), ARG_I64(s->hidden), ARG_I32(g->kinds), ARG_I32(g->gate), ARG_I64(of_gates));
     return status;
 }
 
@@ -158,9 +163,9 @@ clattn_status clattn_gates_cpu(clattn_call *call, const clattn_gates *g) {
 static clattn_status scalar_channel_gate(clattn_call *call, const clattn_gates *g, const gate_sizes *s, const gate_tensors *t) {
     const size_t any[] = { 0 };
     const int64_t planes = s->images * s->channels, hidden = s->images * s->hidden;
-    clattn_status status = clattn_run_kernel(call, "gates_scalar", "pool", "", 1, (size_t[]){ (size_t)planes }, any, ARG_T(g->x), ARG_T(&t->pools), ARG_I64(planes), ARG_I64(s->channels), ARG_I64(s->plane));
-    if (!status) status = clattn_run_kernel(call, "gates_scalar", "hidden", "", 1, (size_t[]){ (size_t)hidden }, any, ARG_T(&t->pools), ARG_T(g->w1), ARG_T(g->b1), ARG_T(&t->hidden), ARG_I64(hidden), ARG_I64(s->channels), ARG_I64(s->hidden), ARG_I32(s->kinds), ARG_I32(g->activation));
-    if (!status) status = clattn_run_kernel(call, "gates_scalar", "gate", "", 1, (size_t[]){ (size_t)planes }, any, ARG_T(&t->hidden), ARG_T(g->w2), ARG_T(g->b2), ARG_T(&t->channel_gate), ARG_I64(planes), ARG_I64(s->channels), ARG_I64(s->hidden), ARG_I32(s->kinds), ARG_I32(g->gate));
+    clattn_status status = clattn_run_kernel(call, "gates_scalar", "pool", s->pool_options, 1, (size_t[]){ (size_t)planes }, any, ARG_T(g->x), ARG_T(&t->pools), ARG_I64(planes), ARG_I64(s->channels), ARG_I64(s->plane));
+    if (!status) status = clattn_run_kernel(call, "gates_scalar", "hidden", s->pool_options, 1, (size_t[]){ (size_t)hidden }, any, ARG_T(&t->pools), ARG_T(g->w1), ARG_T(g->b1), ARG_T(&t->hidden), ARG_I64(hidden), ARG_I64(s->channels), ARG_I64(s->hidden), ARG_I32(g->kinds), ARG_I32(g->activation));
+    if (!status) status = clattn_run_kernel(call, "gates_scalar", "gate", "", 1, (size_t[]){ (size_t)planes }, any, ARG_T(&t->hidden), ARG_T(g->w2), ARG_T(g->b2), ARG_T(&t->channel_gate), ARG_I64(planes), ARG_I64(s->channels), ARG_I64(s->hidden), ARG_I32(g->kinds), ARG_I32(g->gate));
     return status;
 }
 
@@ -189,7 +194,8 @@ clattn_status clattn_gates_scalar(clattn_call *call, const clattn_gates *g) {
 void clattn_gates_work(const clattn_call *call, const clattn_gates *g, double *flops, double *bytes) {
     const gate_sizes s = sizes_of(call, g);
     const double elements = (double)s.channels * (double)s.plane, images = (double)s.images;
-    const double pools = (g->average ? 1 : 0) + (g->maximum ? 1 : 0);
+    double pools = 0;
+    for (int kinds = g->kinds; kinds; kinds >>= 1) pools += kinds & 1;
     const double channel = pools * elements + 2 * (pools + 1) * (double)(s.channels * s.hidden) + elements;
     const double spatial = (g->channel ? 3 : 2) * elements + 4 * (double)(s.k * s.k * s.plane) + elements;
     *flops = images * ((g->channel ? channel : 0) + (g->spatial ? spatial : 0));

@@ -9,7 +9,7 @@ typedef struct clattn_gates {
     const clattn_tensor *x, *w1, *b1, *w2, *b2, *weight, *gamma, *beta, *mean, *var;
     clattn_tensor *out, *channel_gate, *spatial_gate;
     bool channel, spatial; /* which gates there are */
-    bool average, maximum; /* the pools of the channel gate */
+    int kinds;             /* the pools of the channel gate: a bit 1 << clattn_pool_kind for each */
     bool mean_first;       /* the first of weight's two input channels is the mean's */
     int activation, gate;  /* of the channel gate: clattn_activation_kind */
     float eps;

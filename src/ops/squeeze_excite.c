@@ -17,7 +17,7 @@ static const clattn_field fields[] = {
 
 clattn_gates clattn_gates_squeeze_excite(const void *args) {
     const clattn_squeeze_excite_args *a = args;
-    return (clattn_gates){ .x = a->x, .w1 = a->w1, .b1 = a->b1, .w2 = a->w2, .b2 = a->b2, .out = a->out, .channel_gate = a->gate_out, .channel = true, .average = true, .activation = (int)a->activation, .gate = a->gate == CLATTN_GATE_SIGMOID ? CLATTN_ACTIVATION_SIGMOID : CLATTN_ACTIVATION_HARD_SIGMOID };
+    return (clattn_gates){ .x = a->x, .w1 = a->w1, .b1 = a->b1, .w2 = a->w2, .b2 = a->b2, .out = a->out, .channel_gate = a->gate_out, .channel = true, .kinds = 1 << CLATTN_POOL_AVG, .activation = (int)a->activation, .gate = a->gate == CLATTN_GATE_SIGMOID ? CLATTN_ACTIVATION_SIGMOID : CLATTN_ACTIVATION_HARD_SIGMOID };
 }
 
 CLATTN_GATES_DEFINE(squeeze_excite)

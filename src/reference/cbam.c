@@ -44,29 +44,17 @@ static void add_layers(const clattn_gates *g, const double *pooled, double *sums
     free(hidden);
 }
 
-static void pool(const clattn_gates *g, const double *image, double *means, double *maxima) {
-    const int64_t channels = ref_size(g->x, 1), plane = ref_size(g->x, 2) * ref_size(g->x, 3);
-    for (int64_t c = 0; c < channels; c++) {
-        maxima[c] = -INFINITY;
-        means[c] = 0;
-        for (int64_t i = 0; i < plane; i++) {
-            means[c] += image[c * plane + i];
-            maxima[c] = larger_or_nan(maxima[c], image[c * plane + i]);
-        }
-        means[c] /= (double)plane;
-    }
-}
-
 static void channel_gate(const clattn_gates *g, const double *image, double *gate, clattn_bounds *bounds) {
-    const int64_t channels = ref_size(g->x, 1);
-    double *pools = calloc(2 * (size_t)channels + 1, sizeof *pools);
-    if (!pools) return;
-    pool(g, image, pools, pools + channels);
+    const int64_t channels = ref_size(g->x, 1), plane = ref_size(g->x, 2) * ref_size(g->x, 3);
+    double *pooled = calloc((size_t)channels + 1, sizeof *pooled);
     for (int64_t c = 0; c < channels; c++) gate[c] = 0;
-    if (g->average) add_layers(g, pools, gate, bounds);
-    if (g->maximum) add_layers(g, pools + channels, gate, bounds);
+    for (int kind = CLATTN_POOL_AVG; kind <= CLATTN_POOL_LSE && pooled; kind++) {
+        if (!(g->kinds >> kind & 1)) continue;
+        for (int64_t c = 0; c < channels; c++) pooled[c] = ref_pool(kind, image + c * plane, plane);
+        add_layers(g, pooled, gate, bounds);
+    }
     for (int64_t c = 0; c < channels; c++) gate[c] = ref_activation(g->gate, gate[c]);
-    free(pools);
+    free(pooled);
 }
 
 /* ---- Pixels ---- */

@@ -851,8 +851,14 @@ def channel_gate(x, w1, b1, w2, b2, pools):
     """ChannelGate of github.com/Jongchan/attention-module (the authors' code)."""
     total = 0
     for kind in pools.split("+"):
-        pool = F.avg_pool2d if kind == "avg" else F.max_pool2d
-        pooled = pool(x, x.shape[2:], stride=x.shape[2:]).flatten(1)
+        if kind == "lse":
+            top = x.flatten(2).amax(2, keepdim=True)
+            pooled = (top + (x.flatten(2) - top).exp().sum(2, keepdim=True).log()).flatten(1)
+        elif kind == "lp":
+            pooled = F.lp_pool2d(x, 2, x.shape[2:], stride=x.shape[2:]).flatten(1)
+        else:
+            pool = F.avg_pool2d if kind == "avg" else F.max_pool2d
+            pooled = pool(x, x.shape[2:], stride=x.shape[2:]).flatten(1)
         total = total + F.linear(F.relu(F.linear(pooled, w1, b1)), w2, b2)
     return torch.sigmoid(total)
 
@@ -894,6 +900,10 @@ def channel_attention(c):
     case("one_pixel", 3, 17, 1, 1, 2)
     case("odd_sizes", 1, 31, 17, 13, 3)
     case("larger", 1, 64, 14, 14, 4)
+    case("lp", 2, 8, 5, 7, 4, pools="lp")
+    case("lse", 2, 8, 5, 7, 4, pools="lse")
+    case("all_pools", 2, 8, 5, 7, 4, pools="avg+max+lp+lse")
+    case("lse_avg_no_bias", 3, 9, 4, 5, 2, bias=False, pools="lse+avg")
 
 
 @operation

@@ -20,6 +20,17 @@ Test(channel_attention, against_reference) {
         "channel_attention x[2,2,5,5]" NAN_FIRST " w1[1,2] w2[2,1] pools=max " BOTH, "channel_attention x[1,1,5,8]:-inf w1[1,1]:0.5 w2[1,1]:0.5 pools=max " BOTH, "channel_attention x[1,1,5,8]:inf,-inf w1[1,1]:0.5 w2[1,1]:0.5 pools=max " BOTH, NULL });
 }
 
+Test(channel_attention, lp_and_lse) {
+    test_cases((const char *const[]){
+        CAM "pools=lp " BOTH, CAM "pools=lse " BOTH, CAM "pools=avg+max+lp+lse " BOTH, CAM "pools=lse+avg " BOTH, "channel_attention x[1,16,15,1] w1[17,16] w2[16,17]*0.1 pools=lp+lse -> out gate", "channel_attention x[1,2,131,127] w1[2,2]*0.01 b1[2] w2[2,2] b2[2] pools=lp+lse " BOTH,
+        "channel_attention x[2,5,3,7]*10000 w1[3,5] w2[5,3] pools=lse " BOTH, "channel_attention x[256,2,2,3] w1[3,2] b1[3] w2[2,3] pools=max+lp " BOTH, "channel_attention x[2,2,5,5]" NAN_FIRST " w1[1,2] w2[2,1] pools=lp " BOTH, "channel_attention x[2,2,5,5]" NAN_FIRST " w1[1,2] w2[2,1] pools=lse " BOTH,
+        "channel_attention x[1,1,5,8]:-inf w1[1,1]:0.5 w2[1,1]:0.5 pools=lse " BOTH, "channel_attention x[2,5,3,0] w1[3,5] w2[5,3] pools=lp " BOTH, NULL });
+}
+
+Test(cbam, lp_and_lse) {
+    test_cases((const char *const[]){ CBAM "weight[1,2,7,7]*0.3 pools=lp " ALL, CBAM "weight[1,2,7,7]*0.3 pools=avg+lse " ALL, CBAM "spatial=false pools=lp+lse -> out channel_gate", "cbam x[64,5,9,7] w1[3,5] w2[5,3] weight[1,2,3,3] pools=lse+lp+max " ALL, NULL });
+}
+
 Test(spatial_attention, against_reference) {
     test_cases((const char *const[]){
         SAM BOTH, SAM "-> gate", SAM "order=mean_max " BOTH, SAM NORM BOTH, SAM NORM "eps=0.5 order=mean_max " BOTH, SAM "mean[1]:-0.5 var[1]:0.7 " BOTH, SAM "gamma[1] mean[1] var[1]:2 " BOTH, SAM "beta[1] mean[1] var[1]:2 " BOTH,
@@ -57,7 +68,7 @@ Test(cbam, outputs_independent) {
 
 Test(channel_attention, refusals) {
     test_refusals((const char *const[]){
-        CAM "pools=lp => pools: lp is not supported in this release", CAM "pools=avg+lse => pools: lse is not supported in this release", CAM "pools=avg+avg => pools", CAM "pools=median => pools",
+        CAM "pools=lp+lse+lp => pools names lp twice", CAM "pools=lp,lse => pools=lp,lse: expected a list like a+b of avg, max, lp, lse", CAM "pools=avg+avg => pools", CAM "pools=median => pools",
         "channel_attention x[2,5,3,7] w1[3,4] w2[5,3] => w1 [3,4]", "channel_attention x[2,5,3,7] w1[3,5] b1[2] w2[5,3] => b1 [2]", "channel_attention x[2,5,3,7] w1[3,5] => w2 is missing", NULL });
 }
 
@@ -71,7 +82,7 @@ Test(spatial_attention, refusals) {
 Test(cbam, refusals) {
     test_refusals((const char *const[]){
         CBAM "=> weight is missing; it may be absent only with spatial=false", CBAM "spatial=false -> spatial_gate => spatial_gate", CBAM "weight[1,2,2,2] => odd size", CBAM "weight[1,2,3,3] var[1] => var is given without mean", CBAM "weight[1,2,3,3] beta[1] => beta is given without",
-        CBAM "weight[1,2,3,3] pools=lse => lse is not supported in this release", CBAM "weight[1,2,3,3] pools=max+lp spatial=false => lp is not supported", "cbam x[2,5,9,7] w1[3,6] w2[5,3] weight[1,2,3,3] => w1 [3,6]", NULL });
+        "cbam x[2,5,9,7] w1[3,6] w2[5,3] weight[1,2,3,3] => w1 [3,6]", NULL });
 }
 
 Test(channel_attention, goldens) {

@@ -12,7 +12,7 @@ Test(channel_pool, against_reference) {
 
 Test(channel_pool, refusals) {
     test_refusals((const char *const[]){
-        "channel_pool x[1,2,3,4] kinds=lp => kinds: lp is not supported in this release", "channel_pool x[1,2,3,4] kinds=max+lse => kinds: lse is not supported", "channel_pool x[1,2,3,4] kinds=avg => expected a list like a+b of mean, max", "channel_pool x[1,2,3,4] kinds=max+max => kinds names max twice",
+        "channel_pool x[1,2,3,4] kinds=lp => kinds=lp: expected a list like a+b of mean, max", "channel_pool x[1,2,3,4] kinds=max+lse => expected a list like a+b of mean, max", "channel_pool x[1,2,3,4] kinds=avg => expected a list like a+b of mean, max", "channel_pool x[1,2,3,4] kinds=max+max => kinds names max twice",
         "channel_pool x[1,2,3] => x [1,2,3] does not fit", NULL });
 }
 
