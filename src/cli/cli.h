@@ -13,10 +13,15 @@ enum { CLI_DONE = 0, CLI_CHECK_FAILED = 1, CLI_BAD_USE = 2, CLI_DEVICE_FAILED = 
 /* A subcommand gets its own name as argv[0] and returns an exit code. What it prints on stdout need not be checked
  * for errors: main does so at the end. */
 int cli_devices(int argc, char **argv);
+int cli_doctor(int argc, char **argv);
+int cli_cache(int argc, char **argv);
 int cli_op(int argc, char **argv);
 int cli_translate(int argc, char **argv);
 int cli_classify(int argc, char **argv);
 int cli_bench(int argc, char **argv);
+
+/* POCL_AFFINITY was not set by the user: main has set it. */
+extern bool cli_affinity_unset;
 
 /* ---- Messages ---- */
 

@@ -14,6 +14,8 @@ typedef struct command {
 
 static const command commands[] = {
     { "devices", cli_devices, "list the OpenCL devices, and which one clattn takes" },
+    { "doctor", cli_doctor, "test every device for known hazards and every operation on it" },
+    { "cache", cli_cache, "list, verify, clear or build the kernels kept on disk" },
     { "op", cli_op, "run one operation on arrays from files" },
 #ifdef CLI_TRANSLATE
     { "translate", cli_translate, "translate English numbers, dates, times and money to French" },
@@ -25,6 +27,8 @@ static const command commands[] = {
     { "bench", cli_bench, "measure operations against the device's peaks" },
 #endif
 };
+
+bool cli_affinity_unset;
 
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -82,6 +86,7 @@ static int run(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     /* PoCL reads it when it is loaded. Without it its threads may share a core and halve the speed. */
+    cli_affinity_unset = !getenv("POCL_AFFINITY");
     setenv("POCL_AFFINITY", "1", 0);
     const int code = run(argc, argv);
     if (fflush(stdout) == 0 && !ferror(stdout)) return code;
