@@ -52,6 +52,7 @@ typedef struct clattn_field {
     double fallback;          /* the default */
     const char *text;         /* one line for the documentation */
     const char *value_limit;  /* INT inputs: their values are 0 or more and "<V" or "<=Tk", a size as in `shape`; NULL = any */
+    const char *value_exception; /* the OPT_INT parameter whose value such an input may hold as well (cross_entropy's ignore_id); NULL = none */
 } clattn_field;
 
 typedef struct clattn_op {
@@ -86,6 +87,8 @@ CLATTN_API clattn_status clattn_op_shapes(clattn_context *context, const clattn_
  * the whole range of int32_t where the field has no limit. Kernels treat other values as the operation says (a length is
  * clamped, an id gives a zero row); who has the values on the host can refuse them. Tensors need no buffer. */
 CLATTN_API clattn_status clattn_op_value_limits(clattn_context *context, const clattn_op *op, const void *args, const clattn_field *field, int64_t *low, int64_t *high);
+/* The value that the input may hold beside those (field->value_exception); false if there is none. */
+CLATTN_API bool clattn_op_value_exception(const clattn_op *op, const void *args, const clattn_field *field, int64_t *value);
 
 /* Runs an operation on its args struct; `variant` NULL = the first that fits, else that one or an error that says why not.
  * `*chosen` (may be NULL) gets the name of the variant that ran. */

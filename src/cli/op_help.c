@@ -57,6 +57,7 @@ static void describe_tensor(FILE *stream, const clattn_field *field) {
     }
     fprintf(stream, "  %-14s %-5s %-16s %s%s\n", name, element_name(field), shape, field->text, field->flags & CLATTN_FIELD_LATER ? " (not in this release)" : "");
     if (field->value_limit) fprintf(stream, "  %-14s       values from 0, and %s\n", "", field->value_limit);
+    if (field->value_exception) fprintf(stream, "  %-14s       or that of %s\n", "", field->value_exception);
 }
 
 static void print_words(FILE *stream, const clattn_field *field, const char *between) {

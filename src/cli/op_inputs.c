@@ -76,10 +76,12 @@ static int check_input_values(const op_job *job, const op_input *input) {
     int64_t low, high;
     const clattn_status status = clattn_op_value_limits(job->context, job->op, job->args, input->field, &low, &high);
     if (status) return cli_failed("op", job->context, status);
+    int64_t exception = 0;
+    const bool excepted = clattn_op_value_exception(job->op, job->args, input->field, &exception);
     const int32_t *values = input->array.data;
     const int64_t count = clattn_array_count(&input->array);
     for (int64_t i = 0; i < count; i++) {
-        if (values[i] >= low && values[i] <= high) continue;
+        if ((values[i] >= low && values[i] <= high) || (excepted && values[i] == exception)) continue;
         char position[200];
         position_text(&input->array, i, position, sizeof position);
         if (high < low) return cli_error("op", "%s: %s (%s) holds %d at %s, but there is nothing to choose from", job->op->name, input->name, input->file, values[i], position);

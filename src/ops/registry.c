@@ -143,9 +143,16 @@ static clattn_status set_integer(const clattn_op *op, const clattn_field *field,
     const clattn_status status = check_number(op, field, text, (double)value, message, size);
     if (status) return status;
     if (field->kind == CLATTN_FIELD_OPT_INT) *(clattn_optional_int *)at = (clattn_optional_int){ .set = true, .value = value };
-    else if (field->kind == CLATTN_FIELD_INT) *(int64_t *)at = value;
-    else if (value < 0) return refuse(op, field, text, "an integer of 0 or more", message, size);
-    else *(uint64_t *)at = (uint64_t)value;
+    else *(int64_t *)at = value;
+    return CLATTN_OK;
+}
+
+static clattn_status set_unsigned(const clattn_op *op, const clattn_field *field, uint64_t *at, const char *text, char *message, size_t size) {
+    char *stop;
+    errno = 0;
+    const unsigned long long value = strtoull(text, &stop, 10);
+    if (!isdigit((unsigned char)*text) || *stop || errno) return refuse(op, field, text, "an integer of 0 to 2^64 - 1", message, size);
+    *at = value;
     return CLATTN_OK;
 }
 
@@ -211,7 +218,8 @@ clattn_status clattn_field_set(const clattn_op *op, const clattn_field *field, v
         if (!parse_boolean(text, &value)) return refuse(op, field, text, "true or false", message, message_size);
         *(clattn_toggle *)at = value ? CLATTN_ON : CLATTN_OFF;
         return CLATTN_OK;
-    case CLATTN_FIELD_INT: case CLATTN_FIELD_OPT_INT: case CLATTN_FIELD_U64: return set_integer(op, field, at, text, message, message_size);
+    case CLATTN_FIELD_U64: return set_unsigned(op, field, at, text, message, message_size);
+    case CLATTN_FIELD_INT: case CLATTN_FIELD_OPT_INT: return set_integer(op, field, at, text, message, message_size);
     case CLATTN_FIELD_FLOAT: case CLATTN_FIELD_OPT_FLOAT: return set_real(op, field, at, text, message, message_size);
     case CLATTN_FIELD_INTS: return set_integers(op, field, at, text, message, message_size);
     case CLATTN_FIELD_DOUBLES: return set_reals(op, field, at, text, message, message_size);

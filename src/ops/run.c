@@ -260,6 +260,14 @@ clattn_status clattn_op_value_limits(clattn_context *context, const clattn_op *o
     return CLATTN_OK;
 }
 
+bool clattn_op_value_exception(const clattn_op *op, const void *args, const clattn_field *field, int64_t *value) {
+    const clattn_field *parameter = op && args && field && value && field->value_exception ? clattn_op_field(op, field->value_exception, false) : NULL;
+    if (!parameter) return false;
+    const clattn_optional_int *given = (const void *)((const char *)args + parameter->offset);
+    *value = given->set ? given->value : (int64_t)parameter->fallback;
+    return true;
+}
+
 const char *clattn_op_refusal(clattn_context *context, const clattn_op *op, const void *args, const char *variant) {
     _Alignas(16) char copy[MAX_ARGS_SIZE];
     if (!context || !clattn_context_device(context) || !op || !args || !variant) return "the context is not open, or an argument is NULL";
