@@ -54,6 +54,10 @@ typedef struct clattn_open_params {
     uint64_t cache_limit; /* bytes; 0: 256 MiB. When entries are added, the least recently used above it are removed */
     /* The own queue keeps the times of kernels, for clattn_trace. A borrowed queue is made with CL_QUEUE_PROFILING_ENABLE by its owner. */
     bool profile;
+    /* Masks what the device can do, to try the fallbacks anywhere: "-fp16,-subgroups,local=16384,wg=64" hides f16 arithmetic
+     * and subgroups and bounds the local memory (bytes) and the work-group (items). NULL: the environment's CLATTN_CAPS;
+     * "": nothing. A word that is none of these fails the opening. */
+    const char *caps;
 } clattn_open_params;
 
 /* Opens a context. `*context` is set also on failure (unless memory for it is missing), so that clattn_message tells why;

@@ -48,7 +48,8 @@ clattn_status clattn_open(clattn_context **result, const clattn_open_params *par
     if (!context) return CLATTN_ERROR_OUT_OF_MEMORY;
     context->log = params->log;
     context->log_user = params->log_user;
-    const clattn_status status = params->opencl ? open_borrowed(context, params->opencl) : open_own(context, params);
+    clattn_status status = params->opencl ? open_borrowed(context, params->opencl) : open_own(context, params);
+    if (!status) status = clattn_caps_apply(context, params->caps);
     if (status) return status;
     if (!params->no_cache) context->cache_directory = clattn_cache_directory(params->cache_directory);
     context->cache_limit = params->cache_limit ? params->cache_limit : DEFAULT_CACHE_LIMIT;

@@ -14,6 +14,7 @@ typedef struct clattn_program {
     cl_program program;
     cl_kernel kernel;
     size_t max_work_group;
+    cl_ulong local_memory; /* of the kernel's own __local variables, in bytes */
     bool launched; /* the driver has compiled it to the end: now its binary is worth saving */
     bool unsaved;
 } clattn_program;
@@ -75,6 +76,9 @@ const char *clattn_driver_error_name(cl_int error);
 /* devices.c */
 clattn_status clattn_device_choose(clattn_context *context, const char *spec, cl_device_id *device);
 void clattn_device_describe(cl_device_id device, clattn_device_info *info);
+
+/* caps.c: masks context->info by `text` (NULL: the environment's CLATTN_CAPS). */
+clattn_status clattn_caps_apply(clattn_context *context, const char *text);
 
 /* program.c */
 clattn_status clattn_program_get(clattn_context *context, const char *source, const char *kernel, const char *options, clattn_program **program);

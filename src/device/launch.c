@@ -63,6 +63,18 @@ static void choose_local(const clattn_program *program, const clattn_launch_info
     while (local[0] / 2 >= info->global[0] && local[0] > 1) local[0] /= 2;
 }
 
+/* Variants look at the device's limits before they are chosen; a kernel's own may be smaller, and some drivers crash beyond them. */
+static clattn_status check_limits(clattn_context *context, const clattn_program *program, const clattn_launch_info *info, const size_t local[3]) {
+    uint64_t bytes = program->local_memory;
+    const size_t items = local[0] * local[1] * local[2];
+    for (size_t i = 0; i < info->arg_count; i++) bytes += info->args[i].kind == CLATTN_ARG_LOCAL ? info->args[i].as.local_bytes : 0;
+    if (bytes > context->info.local_memory)
+        return clattn_fail(context, CLATTN_ERROR_UNSUPPORTED, "kernel %s/%s: needs %llu bytes of local memory, the device has %llu", info->source, info->kernel, (unsigned long long)bytes, (unsigned long long)context->info.local_memory);
+    if (items > program->max_work_group)
+        return clattn_fail(context, CLATTN_ERROR_UNSUPPORTED, "kernel %s/%s: needs a work-group of %zu items, %zu are possible", info->source, info->kernel, items, program->max_work_group);
+    return CLATTN_OK;
+}
+
 clattn_status clattn_launch(clattn_context *context, const clattn_launch_info *info) {
     clattn_program *program;
     size_t global[3], local[3];
@@ -74,6 +86,7 @@ clattn_status clattn_launch(clattn_context *context, const clattn_launch_info *i
     for (size_t i = 0; i < info->arg_count; i++)
         if ((status = set_argument(context, program->kernel, &index, &info->args[i]))) return status;
     choose_local(program, info, local);
+    if ((status = check_limits(context, program, info, local))) return status;
     for (int i = 0; i < info->dimensions; i++) global[i] = (info->global[i] + local[i] - 1) / local[i] * local[i];
     cl_event waits[MAX_WAITS], event = NULL;
     const cl_uint count = clattn_queue_wait_list(context, waits, MAX_WAITS);

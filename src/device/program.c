@@ -46,6 +46,8 @@ static cl_int make_kernel(clattn_context *context, clattn_program *program) {
     if (error != CL_SUCCESS) return error;
     if (clGetKernelWorkGroupInfo(program->kernel, context->device, CL_KERNEL_WORK_GROUP_SIZE, sizeof program->max_work_group, &program->max_work_group, NULL) != CL_SUCCESS || !program->max_work_group)
         program->max_work_group = 1;
+    if (program->max_work_group > context->info.max_work_group) program->max_work_group = context->info.max_work_group; /* masked */
+    if (clGetKernelWorkGroupInfo(program->kernel, context->device, CL_KERNEL_LOCAL_MEM_SIZE, sizeof program->local_memory, &program->local_memory, NULL) != CL_SUCCESS) program->local_memory = 0;
     return CL_SUCCESS;
 }
 

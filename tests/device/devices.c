@@ -180,3 +180,55 @@ Test(devices, nothing) {
     cr_expect_null(clattn_context_device(NULL));
     cr_expect_neq(clattn_op_run(NULL, clattn_op_get(0), "", NULL, NULL), CLATTN_OK);
 }
+
+/* ---- The mask of capabilities ---- */
+
+static clattn_status open_masked(const char *caps, log_lines *lines, clattn_context **context) {
+    *lines = (log_lines){ .warnings = 0 };
+    return clattn_open(context, &(clattn_open_params){ .log = keep_line, .log_user = lines, .no_cache = true, .caps = caps });
+}
+
+static void expect_limits(const char *caps, uint64_t local, size_t group) {
+    log_lines lines;
+    clattn_context *context;
+    cr_assert_eq(open_masked(caps, &lines, &context), CLATTN_OK, "%s", clattn_message(context));
+    const clattn_device_info *info = clattn_context_device(context);
+    cr_expect(info->local_memory == local && info->max_work_group == group, "%llu bytes, %zu items", (unsigned long long)info->local_memory, info->max_work_group);
+    cr_expect_eq(count_lines(&lines, "masked by"), 1);
+    clattn_close(&context);
+}
+
+Test(caps, limits) {
+    unsetenv("CLATTN_CAPS");
+    expect_limits("-fp16,-subgroups,local=16384,wg=64", 16384, 64);
+    expect_limits("wg=1,local=1", 1, 1);
+    setenv("CLATTN_CAPS", "local=8192,wg=16", 1);
+    expect_limits(NULL, 8192, 16);
+    expect_limits("local=4096,wg=7", 4096, 7);
+}
+
+Test(caps, refused) {
+    static const char *const bad[] = { "fp16", "-fp17", "-fp16,", ",", "local=", "local=0", "local=-1", "wg=64x", "wg=64 ", "WG=64", "local16" };
+    unsetenv("CLATTN_CAPS");
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        log_lines lines;
+        clattn_context *context;
+        cr_expect_eq(open_masked(bad[i], &lines, &context), CLATTN_ERROR_ARGUMENT, "\"%s\" is taken", bad[i]);
+        cr_expect(strstr(clattn_message(context), "cannot read \"") && strstr(clattn_message(context), bad[i]), "%s", clattn_message(context));
+        cr_expect_null(clattn_context_device(context));
+        clattn_close(&context);
+    }
+}
+
+/* A work-group of 7 and 16 bytes of local memory: the scalar variants take it. */
+Test(caps, an_operation_falls_back) {
+    log_lines lines;
+    clattn_context *context;
+    clattn_case *c;
+    unsetenv("CLATTN_CAPS");
+    cr_assert_eq(open_masked("local=16,wg=7", &lines, &context), CLATTN_OK);
+    cr_assert_eq(clattn_case_open(context, "matmul a[37,19] b[19,23]", 1, 0, &c), CLATTN_OK, "%s", clattn_message(context));
+    cr_expect_eq(clattn_case_check(c, NULL), CLATTN_OK, "%s", clattn_message(context));
+    clattn_case_close(&c);
+    clattn_close(&context);
+}

@@ -34,10 +34,22 @@ static void note(reached_list *list, const clattn_op *op, const char *variant, i
     list->runs[i] += runs;
 }
 
-static void expect_all_reached(const reached_list *list) {
+/* Where every variant can run: a CPU whose local memory is ordinary memory, nothing masked. Elsewhere the last of an
+ * operation, which fits everything, must be reached. */
+static bool must_be_reached(clattn_context *context, const clattn_op *op, const char *variant) {
+    const clattn_device_info *info = clattn_context_device(context);
+    const char *caps = getenv("CLATTN_CAPS");
+    if (info->kind == CLATTN_DEVICE_CPU && info->local_memory >= 128 << 10 && !(caps && *caps)) return true;
+    size_t i = 0;
+    while (clattn_op_variant(op, i + 1)) i++;
+    return strcmp(clattn_op_variant(op, i), variant) == 0;
+}
+
+static void expect_all_reached(clattn_context *context, const reached_list *list) {
     cr_assert_gt(list->count, 0, "the table is empty");
     for (int i = 0; i < list->count; i++)
-        cr_expect_gt(list->runs[i], 0, "no case of the table reached %s/%s", list->op[i]->name, list->variant[i]);
+        if (must_be_reached(context, list->op[i], list->variant[i]))
+            cr_expect_gt(list->runs[i], 0, "no case of the table reached %s/%s", list->op[i]->name, list->variant[i]);
 }
 
 /* Runs one variant on a case made anew, so that nothing of another variant's result is left. */
@@ -73,7 +85,7 @@ void test_cases(const char *const *cases) {
             for (int flags = 0; flags <= CLATTN_CASE_STRIDED; flags += CLATTN_CASE_STRIDED)
                 note(&reached, op, variant, run_variant(context, *cases, flags, variant));
     }
-    expect_all_reached(&reached);
+    expect_all_reached(context, &reached);
     clattn_close(&context);
 }
 
