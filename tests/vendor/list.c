@@ -1,0 +1,80 @@
+/* Prints each kernel that clattn gives a GPU, as "operation<TAB>variant<TAB>source<TAB>kernel<TAB>options": the examples of
+ * every operation and the cases below, run with each variant that is not refused on a device that poses as a GPU (layer.c). */
+#include <clattn/clattn.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What the examples leave out: head sizes, masks, local-memory classes. */
+static const char *const cases[] = {
+    "attention query[1,2,33,64] key[1,2,40,64] value[1,2,40,64] mask[33,40] bias[33,40] -> out",
+    "attention query[1,2,33,128] key[1,2,40,128] value[1,2,40,128] -> out weights",
+    "attention query[1,2,33,128] key[1,2,40,128] value[1,2,40,128] mask[33,40] -> out",
+    "attention query[1,2,33,32] key[1,2,40,32] value[1,2,40,32] -> out",
+    "attention query[1,2,33,80] key[1,2,40,80] value[1,2,40,80] -> out",
+    "attention query[1,2,33,256] key[1,2,40,256] value[1,2,40,256] -> out",
+    "attention query[1,2,33,48] key[1,2,40,48] value[1,2,40,40] -> out",
+    "attention query[1,2,33,192] key[1,2,40,192] value[1,2,40,128] -> out",
+    "linear x[70,70] weight[130,70] bias[130] activation=gelu",
+    "matmul a[130,70] b[70,130]",
+    "matmul a[70,130] b[70,130] transpose_a=true",
+    "matmul a[130,70] b[130,70] transpose_b=true",
+    NULL,
+};
+
+/* Programs told of so far, as "source/kernel options". */
+static char seen[400][256];
+static int seen_count, failed;
+static const char *operation, *running;
+
+static const char *last_of(const char *text, const char *part) {
+    const char *last = NULL;
+    while ((text = strstr(text, part))) last = text++;
+    return last;
+}
+
+/* Hears "built source/kernel options in 1.2 ms". */
+static void note(void *user, clattn_log_level level, const char *message) {
+    const char *end = last_of(message, " in ");
+    char text[256];
+    (void)user;
+    if (level != CLATTN_LOG_DEBUG || strncmp(message, "built ", 6) || !end) return;
+    snprintf(text, sizeof text, "%.*s", (int)(end - message - 6), message + 6);
+    for (int i = 0; i < seen_count; i++)
+        if (strcmp(seen[i], text) == 0) return;
+    if (seen_count == 400) return;
+    strcpy(seen[seen_count++], text);
+    const size_t source = strcspn(text, "/"), kernel = strcspn(text, " ");
+    printf("%s\t%s\t%.*s\t%.*s\t%s\n", operation, running, (int)source, text, (int)(kernel - source - 1), text + source + 1, text[kernel] ? text + kernel + 1 : "");
+}
+
+static void run(clattn_context *context, const char *text) {
+    clattn_case *c;
+    if (clattn_case_open(context, text, 1, 0, &c)) {
+        fprintf(stderr, "%s: %s\n", text, clattn_message(context));
+        failed = 1;
+        return;
+    }
+    const clattn_op *op = clattn_case_op(c);
+    operation = op->name;
+    for (size_t i = 0; (running = clattn_op_variant(op, i)); i++) {
+        if (clattn_op_refusal(context, op, clattn_case_args(c), running)) continue;
+        if (!clattn_op_run(context, op, clattn_case_args(c), running, NULL)) continue;
+        fprintf(stderr, "%s, variant %s: %s\n", text, running, clattn_message(context));
+        failed = 1;
+    }
+    clattn_case_close(&c);
+}
+
+int main(void) {
+    clattn_context *context;
+    const char *example;
+    if (clattn_open(&context, &(clattn_open_params){ .log = note, .no_cache = true }) || clattn_context_device(context)->kind != CLATTN_DEVICE_GPU) {
+        fprintf(stderr, "no device that poses as a GPU (OPENCL_LAYERS): %s\n", clattn_message(context));
+        return 1;
+    }
+    for (size_t i = 0; i < clattn_op_count(); i++)
+        for (size_t k = 0; (example = clattn_op_example(clattn_op_get(i), k)); k++) run(context, example);
+    for (int i = 0; cases[i]; i++) run(context, cases[i]);
+    clattn_close(&context);
+    return failed;
+}
