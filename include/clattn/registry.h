@@ -118,9 +118,10 @@ typedef struct clattn_comparison {
     bool ok;
 } clattn_comparison;
 
-/* ok: |found - expected| <= atol + rtol * |expected| for every element, equal infinities, NaN only against NaN, with f32's
- * rtol 1e-5 and atol 3e-6 a + 4 2^-24 score a + 8 2^-24 sum, a = the largest |expected|. */
-CLATTN_API clattn_comparison clattn_compare(const float *found, const double *expected, int64_t count, const clattn_bounds *bounds);
+/* ok: |found - expected| <= atol + rtol * |expected| for every element, equal infinities, NaN only against NaN.
+ * `storage`: where `found` was kept. f32 has rtol 1e-5 and atol 3e-6 a + 4 2^-24 score a + 8 2^-24 sum, a = the largest
+ * |expected|; for f16 and bf16 rtol is 2e-3 and 1.6e-2, and 3e-6 becomes 1e-3 and 1e-2. */
+CLATTN_API clattn_comparison clattn_compare(const float *found, clattn_dtype storage, const double *expected, int64_t count, const clattn_bounds *bounds);
 
 /* ---- Written cases: one line of text that makes an operation's arguments. Tests, bench and prewarm use the same. ----
  *
@@ -132,6 +133,8 @@ CLATTN_API clattn_comparison clattn_compare(const float *found, const double *ex
 typedef struct clattn_case clattn_case;
 
 enum {
+    CLATTN_CASE_F16 = 2,    /* floats are stored as f16, */
+    CLATTN_CASE_BF16 = 4,   /* or as bf16 */
     CLATTN_CASE_STRIDED = 1 /* every tensor is a transposed view with an offset in a larger buffer */
 };
 

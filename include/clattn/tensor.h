@@ -3,8 +3,8 @@
  * A tensor is a small value: a reference to a buffer, and where and how its elements lie there. Copying the struct makes
  * another view of the same buffer (without a reference of its own: free the original last, and once).
  * Element (i0, i1, ...) is at offset + i0*strides[0] + i1*strides[1] + ..., counted in elements. Strides of inputs may be
- * zero (broadcast), never negative. Rank <= 8; a size of 0 is legal. Storage type f32 in this release; masks are u8
- * (non-zero = true), ids and lengths i32. */
+ * zero (broadcast), never negative. Rank <= 8; a size of 0 is legal. Floats are stored as f32, f16 or bf16; masks as u8
+ * (non-zero = true), ids and lengths as i32. */
 #ifndef CLATTN_TENSOR_H
 #define CLATTN_TENSOR_H
 
@@ -39,6 +39,10 @@ typedef struct clattn_tensor {
 CLATTN_API size_t clattn_dtype_size(clattn_dtype dtype);
 /* "f32"; "?" for a value outside the enum. */
 CLATTN_API const char *clattn_dtype_name(clattn_dtype dtype);
+/* Host conversions between f32 and a float storage type (f32, f16, bf16), rounding to nearest even. */
+CLATTN_API void clattn_floats_store(clattn_dtype dtype, const float *from, void *to, int64_t count);
+CLATTN_API void clattn_floats_load(clattn_dtype dtype, const void *from, float *to, int64_t count);
+
 /* The number of elements: the product of the shape (1 for rank 0). */
 CLATTN_API int64_t clattn_tensor_count(const clattn_tensor *tensor);
 

@@ -37,6 +37,7 @@ typedef struct op_times {
 
 typedef struct op_job {
     const char *name, *variant;
+    clattn_dtype storage; /* of floats on the device: --set dtype */
     cli_device_options device;
     long repeat; /* 0: not asked for */
     bool check, explain, json, help;

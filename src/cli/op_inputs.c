@@ -12,8 +12,8 @@ static clattn_file_dtype file_type(const clattn_field *field) {
     return field->element == CLATTN_ELEMENT_INT ? CLATTN_FILE_I32 : field->element == CLATTN_ELEMENT_BOOL ? CLATTN_FILE_U8 : CLATTN_FILE_F32;
 }
 
-static clattn_dtype device_type(const clattn_field *field) {
-    return field->element == CLATTN_ELEMENT_INT ? CLATTN_I32 : field->element == CLATTN_ELEMENT_BOOL ? CLATTN_U8 : CLATTN_F32;
+static clattn_dtype device_type(const op_job *job, const clattn_field *field) {
+    return field->element == CLATTN_ELEMENT_INT ? CLATTN_I32 : field->element == CLATTN_ELEMENT_BOOL ? CLATTN_U8 : job->storage;
 }
 
 /* ---- Files ---- */
@@ -43,7 +43,7 @@ int op_read_inputs(op_job *job) {
 
 static void shape_input(op_job *job, op_input *input) {
     clattn_tensor *tensor = &input->tensor;
-    *tensor = (clattn_tensor){ .dtype = device_type(input->field), .rank = input->array.rank };
+    *tensor = (clattn_tensor){ .dtype = device_type(job, input->field), .rank = input->array.rank };
     int64_t stride = 1;
     for (int i = tensor->rank - 1; i >= 0; i--) {
         tensor->shape[i] = input->array.shape[i];
@@ -76,7 +76,7 @@ static int check_input_values(const op_job *job, const op_input *input) {
     int64_t low, high;
     const clattn_status status = clattn_op_value_limits(job->context, job->op, job->args, input->field, &low, &high);
     if (status) return cli_failed("op", job->context, status);
-    int64_t exception = 0;
+    int64_t exception;
     const bool excepted = clattn_op_value_exception(job->op, job->args, input->field, &exception);
     const int32_t *values = input->array.data;
     const int64_t count = clattn_array_count(&input->array);
@@ -99,12 +99,21 @@ int op_check_values(op_job *job) {
 
 /* ---- The device ---- */
 
-int op_upload_inputs(op_job *job) {
-    clattn_status status = CLATTN_OK;
-    for (int i = 0; i < job->input_count && !status; i++) {
-        op_input *input = &job->inputs[i];
-        status = clattn_tensor_create(job->context, &input->tensor, input->tensor.dtype, input->array.rank, input->array.shape, input->array.data);
-        if (!status && job->repeat) clattn_tensor_freeze(&input->tensor);
-    }
+/* Floats become what --set dtype says; everything else is already as the device keeps it. */
+static int upload(op_job *job, op_input *input) {
+    const int64_t count = clattn_array_count(&input->array);
+    const bool converts = input->tensor.dtype == CLATTN_F16 || input->tensor.dtype == CLATTN_BF16;
+    void *converted = converts ? malloc(((size_t)count + 1) * clattn_dtype_size(input->tensor.dtype)) : NULL;
+    if (converts && !converted) return cli_error("op", "--in %s: out of memory", input->name), CLI_DEVICE_FAILED;
+    if (converts) clattn_floats_store(input->tensor.dtype, input->array.data, converted, count);
+    const clattn_status status = clattn_tensor_create(job->context, &input->tensor, input->tensor.dtype, input->array.rank, input->array.shape, converts ? converted : input->array.data);
+    free(converted);
+    if (!status && job->repeat) clattn_tensor_freeze(&input->tensor);
     return cli_failed("op", job->context, status);
+}
+
+int op_upload_inputs(op_job *job) {
+    int code = CLI_DONE;
+    for (int i = 0; i < job->input_count && !code; i++) code = upload(job, &job->inputs[i]);
+    return code;
 }

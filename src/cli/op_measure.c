@@ -14,10 +14,58 @@ static clattn_status find_limits(op_job *job) {
     return status;
 }
 
+/* ---- Launches ---- */
+
+enum { PROFILE_RUNS = 10, WARM_UPS = 2 };
+
+static clattn_status run_once(op_job *job) {
+    const clattn_status status = clattn_op_run(job->context, job->op, job->args, job->variant, &job->chosen);
+    return status ? status : clattn_finish(job->context);
+}
+
+static clattn_status run_traced(op_job *job, long runs) {
+    clattn_status status = CLATTN_OK;
+    launches_begin(&job->launches, job->context, runs);
+    for (long i = 0; i < runs && !status; i++) {
+        if (i) launches_next_run(&job->launches);
+        status = run_once(job);
+    }
+    launches_end(&job->launches, job->context);
+    return status;
+}
+
+static int ascending(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The times are those of the kernels alone. */
+static clattn_status sum_up(op_job *job) {
+    double *seconds = calloc((size_t)job->repeat, sizeof *seconds);
+    if (!seconds) return CLATTN_ERROR_OUT_OF_MEMORY;
+    for (long i = 0; i < job->repeat; i++) seconds[i] = launches_seconds(&job->launches, i);
+    qsort(seconds, (size_t)job->repeat, sizeof *seconds, ascending);
+    job->times.seconds = (timing){ .min = seconds[0], .median = 0.5 * (seconds[(job->repeat - 1) / 2] + seconds[job->repeat / 2]), .max = seconds[job->repeat - 1] };
+    free(seconds);
+    return find_limits(job);
+}
+
+static int op_profile(op_job *job) {
+    clattn_status status = CLATTN_OK;
+    if (!job->repeat) job->repeat = PROFILE_RUNS;
+    for (int i = 0; i < WARM_UPS && !status; i++) status = run_once(job);
+    if (!status) status = run_traced(job, job->repeat);
+    if (!status) status = sum_up(job);
+    return cli_failed("op", job->context, status);
+}
+
 int op_run(op_job *job) {
+    if (job->profile) return op_profile(job);
+    if (job->explain && !job->repeat) return cli_failed("op", job->context, run_traced(job, 1));
     if (!job->repeat) return cli_failed("op", job->context, clattn_op_run(job->context, job->op, job->args, job->variant, &job->chosen));
     clattn_status status = timing_run(job->context, job->op, job->args, job->variant, job->repeat, &job->times.seconds, &job->chosen);
     if (!status) status = find_limits(job);
+    if (!status && job->explain) status = run_traced(job, 1);
     return cli_failed("op", job->context, status);
 }
 
@@ -25,9 +73,10 @@ int op_run(op_job *job) {
 
 static clattn_comparison compare(const op_output *output, const double *expected, float *found, const clattn_bounds *bounds) {
     const int64_t count = clattn_array_count(&output->array);
-    for (int64_t i = 0; i < count; i++)
-        found[i] = output->array.dtype == CLATTN_FILE_I32 ? (float)((const int32_t *)output->array.data)[i] : ((const float *)output->array.data)[i];
-    return clattn_compare(found, expected, count, bounds);
+    if (output->array.dtype == CLATTN_FILE_I32)
+        for (int64_t i = 0; i < count; i++) found[i] = (float)((const int32_t *)output->array.data)[i];
+    else clattn_floats_load(output->array.dtype == CLATTN_FILE_F16 ? CLATTN_F16 : CLATTN_F32, output->array.data, found, count);
+    return clattn_compare(found, output->tensor.dtype, expected, count, bounds);
 }
 
 static int compare_all(op_job *job, double **results, float *found) {

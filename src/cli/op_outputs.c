@@ -77,10 +77,11 @@ typedef struct output_shapes {
 static int make_output(op_job *job, op_output *output, const output_shapes *all) {
     const size_t i = output->ordinal;
     if (i >= sizeof all->ranks / sizeof *all->ranks || all->ranks[i] < 0) return cli_error("op", "%s: these arguments have no output %s", job->op->name, output->name);
-    const clattn_file_dtype type = all->dtypes[i] == CLATTN_I32 ? CLATTN_FILE_I32 : CLATTN_FILE_F32;
+    const clattn_dtype stored = all->dtypes[i] == CLATTN_F32 ? job->storage : all->dtypes[i];
+    const clattn_file_dtype type = stored == CLATTN_I32 ? CLATTN_FILE_I32 : stored == CLATTN_F16 ? CLATTN_FILE_F16 : CLATTN_FILE_F32;
     clattn_status status = clattn_array_create(&output->array, type, all->ranks[i], all->shapes[i]);
     if (status) return cli_error("op", "%s: %s does not fit into memory", job->op->name, output->name), CLI_DEVICE_FAILED;
-    status = clattn_tensor_create(job->context, &output->tensor, all->dtypes[i], all->ranks[i], all->shapes[i], NULL);
+    status = clattn_tensor_create(job->context, &output->tensor, stored, all->ranks[i], all->shapes[i], NULL);
     if (status) return cli_failed("op", job->context, status);
     *(clattn_tensor **)(void *)((char *)job->args + output->field->offset) = &output->tensor;
     return CLI_DONE;
@@ -94,9 +95,25 @@ int op_make_outputs(op_job *job) {
     return code;
 }
 
+/* .npy has no bf16: such an output is widened to f32, in place from the end. */
+static void widen_bf16(clattn_array *array) {
+    char *bytes = array->data;
+    for (int64_t i = clattn_array_count(array) - 1; i >= 0; i--) {
+        uint16_t small;
+        float wide;
+        memcpy(&small, bytes + 2 * i, sizeof small);
+        clattn_floats_load(CLATTN_BF16, &small, &wide, 1);
+        memcpy(bytes + 4 * i, &wide, sizeof wide);
+    }
+}
+
 int op_read_outputs(op_job *job) {
     clattn_status status = CLATTN_OK;
-    for (int i = 0; i < job->output_count && !status; i++) status = clattn_tensor_read(job->context, &job->outputs[i].tensor, job->outputs[i].array.data);
+    for (int i = 0; i < job->output_count && !status; i++) {
+        op_output *output = &job->outputs[i];
+        status = clattn_tensor_read(job->context, &output->tensor, output->array.data);
+        if (!status && output->tensor.dtype == CLATTN_BF16) widen_bf16(&output->array);
+    }
     return cli_failed("op", job->context, status);
 }
 

@@ -145,10 +145,14 @@ static int resolve_output(const op_job *job, op_output *output) {
 }
 
 /* The type in which tensors lie on the device is no field of an operation. */
-static int set_dtype(const op_job *job, const char *value) {
-    if (strcmp(value, "f32") == 0) return CLI_DONE;
-    if (strcmp(value, "f16") == 0 || strcmp(value, "bf16") == 0) return cli_error("op", "%s does not have the type %s in this release; it has f32", job->op->name, value);
-    return cli_error("op", "%s: dtype=%s: expected f32", job->op->name, value);
+static int set_dtype(op_job *job, const char *value) {
+    static const clattn_dtype types[] = { CLATTN_F32, CLATTN_F16, CLATTN_BF16 };
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        if (strcmp(value, clattn_dtype_name(types[i]))) continue;
+        job->storage = types[i];
+        return CLI_DONE;
+    }
+    return cli_error("op", "%s: dtype=%s: %s does not have the type %s; it has f32, f16 and bf16", job->op->name, value, job->op->name, value);
 }
 
 /* In the args struct a 0 stands for the default, which would silently be another value. */

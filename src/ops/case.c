@@ -50,7 +50,9 @@ static double clamped(double value, double low, double high) {
 }
 
 static void put(void *host, clattn_dtype dtype, int64_t i, double value) {
-    if (dtype == CLATTN_F32) ((float *)host)[i] = (float)value;
+    const float small = (float)value;
+    if (dtype == CLATTN_F32) ((float *)host)[i] = small;
+    else if (dtype == CLATTN_F16 || dtype == CLATTN_BF16) clattn_floats_store(dtype, &small, (uint16_t *)host + i, 1);
     else if (dtype == CLATTN_I32) ((int32_t *)host)[i] = (int32_t)clamped(value, INT32_MIN, INT32_MAX);
     else ((uint8_t *)host)[i] = (uint8_t)clamped(value, 0, UINT8_MAX);
 }
@@ -70,9 +72,9 @@ static void fill(clattn_case *c, void *host, clattn_dtype dtype, int64_t count, 
         return;
     }
     for (int64_t i = 0; i < count; i++) {
-        if (dtype == CLATTN_F32) put(host, dtype, i, f->scale * normal(&c->random));
-        else if (dtype == CLATTN_I32) put(host, dtype, i, floor(uniform(&c->random) * (double)f->limit));
-        else put(host, dtype, i, uniform(&c->random) < f->probability);
+        if (dtype == CLATTN_I32) put(host, dtype, i, floor(uniform(&c->random) * (double)f->limit));
+        else if (dtype == CLATTN_U8) put(host, dtype, i, uniform(&c->random) < f->probability);
+        else put(host, dtype, i, f->scale * normal(&c->random));
     }
 }
 
@@ -101,8 +103,13 @@ static clattn_status place(clattn_case *c, clattn_dtype dtype, int rank, const i
     return clattn_enqueue_fill(c->context, whole->buffer, 0, (size_t)whole->shape[0] * clattn_dtype_size(dtype), CANARY);
 }
 
+/* How this case stores floats. */
+static clattn_dtype float_type(const clattn_case *c) {
+    return c->flags & CLATTN_CASE_F16 ? CLATTN_F16 : c->flags & CLATTN_CASE_BF16 ? CLATTN_BF16 : CLATTN_F32;
+}
+
 static clattn_status make_input(clattn_case *c, const clattn_field *field, int index, int rank, const int64_t *shape, const filling *f) {
-    static const clattn_dtype types[] = { CLATTN_F32, CLATTN_I32, CLATTN_U8 };
+    const clattn_dtype types[] = { float_type(c), CLATTN_I32, CLATTN_U8 };
     clattn_tensor *tensor;
     const clattn_dtype dtype = types[field->element];
     clattn_status status = place(c, dtype, rank, shape, &tensor);
@@ -129,7 +136,7 @@ static clattn_status make_output(clattn_case *c, const char *name) {
     for (const clattn_field *f = c->op->fields; f != field; f++) output += f->kind == CLATTN_FIELD_OUTPUT;
     if (ranks[output] < 0) return clattn_fail(c->context, CLATTN_ERROR_ARGUMENT, "case: %s has no output %s for these arguments", c->op->name, name);
     clattn_tensor *tensor;
-    status = place(c, dtypes[output], ranks[output], shapes[output], &tensor);
+    status = place(c, dtypes[output] == CLATTN_F32 ? float_type(c) : dtypes[output], ranks[output], shapes[output], &tensor);
     if (!status) clattn_field_put(field, c->args, 0, tensor);
     return status;
 }
@@ -349,10 +356,12 @@ static clattn_status compare(clattn_case *c, const clattn_field *field, const do
     const clattn_tensor *tensor = clattn_field_tensor(field, c->args, 0);
     const int64_t count = clattn_tensor_count(tensor);
     float *found = malloc(((size_t)count + 1) * sizeof *found);
-    clattn_status status = found ? clattn_tensor_read(c->context, tensor, found) : clattn_fail(c->context, CLATTN_ERROR_OUT_OF_MEMORY, "case: out of host memory");
-    if (!status && tensor->dtype == CLATTN_I32)
-        for (int64_t i = 0; i < count; i++) found[i] = (float)((int32_t *)found)[i];
-    const clattn_comparison r = status ? (clattn_comparison){ .ok = true } : clattn_compare(found, expected, count, bounds);
+    void *raw = malloc(((size_t)count + 1) * clattn_dtype_size(tensor->dtype));
+    clattn_status status = found && raw ? clattn_tensor_read(c->context, tensor, raw) : clattn_fail(c->context, CLATTN_ERROR_OUT_OF_MEMORY, "case: out of host memory");
+    if (!status && tensor->dtype != CLATTN_I32) clattn_floats_load(tensor->dtype, raw, found, count);
+    for (int64_t i = 0; i < count && !status && tensor->dtype == CLATTN_I32; i++) found[i] = (float)((int32_t *)raw)[i];
+    free(raw);
+    const clattn_comparison r = status ? (clattn_comparison){ .ok = true } : clattn_compare(found, tensor->dtype, expected, count, bounds);
     if (!r.ok) {
         char text[160];
         status = clattn_fail(c->context, CLATTN_ERROR_DRIVER, "%s/%s: %s %s differs from the reference: element %lld is %.9g, expected %.9g (largest error %.3g)", c->op->name, variant, field->name, clattn_shape_text(tensor, text, sizeof text), (long long)r.worst, (double)found[r.worst], expected[r.worst], r.max_abs);

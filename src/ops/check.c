@@ -148,7 +148,8 @@ static clattn_status check_parameter(clattn_call *call, const clattn_field *fiel
 
 static clattn_status check_type(clattn_call *call, const clattn_field *field, const char *name, const clattn_tensor *tensor) {
     const clattn_dtype expected = field->element == CLATTN_ELEMENT_INT ? CLATTN_I32 : field->element == CLATTN_ELEMENT_BOOL ? CLATTN_U8 : CLATTN_F32;
-    if (tensor->dtype == expected) return CLATTN_OK;
+    const bool small = expected == CLATTN_F32 && (tensor->dtype == CLATTN_F16 || tensor->dtype == CLATTN_BF16);
+    if (tensor->dtype == expected || small) return CLATTN_OK;
     if (field->element == CLATTN_ELEMENT_BOOL && tensor->dtype != CLATTN_I32 && clattn_op_field(call->op, "bias", false) && strcmp(field->name, "mask") == 0)
         return clattn_call_fail(call, CLATTN_ERROR_TYPE, "mask is %s, expected u8 (true = attend); a float tensor to be added to the scores is given as bias", clattn_dtype_name(tensor->dtype));
     return clattn_call_fail(call, CLATTN_ERROR_TYPE, "%s is %s, expected %s", name, clattn_dtype_name(tensor->dtype), clattn_dtype_name(expected));

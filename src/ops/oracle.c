@@ -26,8 +26,15 @@ static void host_free(host_tensors *list) {
 }
 
 static void widen(clattn_dtype dtype, const void *raw, double *values, int64_t count) {
-    for (int64_t i = 0; i < count; i++)
-        values[i] = dtype == CLATTN_F32 ? (double)((const float *)raw)[i] : dtype == CLATTN_I32 ? (double)((const int32_t *)raw)[i] : (double)(((const uint8_t *)raw)[i] != 0);
+    for (int64_t i = 0; i < count; i++) {
+        float value;
+        if (dtype == CLATTN_I32) values[i] = (double)((const int32_t *)raw)[i];
+        else if (dtype == CLATTN_U8) values[i] = (double)(((const uint8_t *)raw)[i] != 0);
+        else {
+            clattn_floats_load(dtype, (const char *)raw + (size_t)i * clattn_dtype_size(dtype), &value, 1);
+            values[i] = (double)value;
+        }
+    }
 }
 
 static void set_dense(clattn_tensor *tensor) {
@@ -140,12 +147,13 @@ static double largest(const double *values, int64_t count) {
     return a;
 }
 
-clattn_comparison clattn_compare(const float *found, const double *expected, int64_t count, const clattn_bounds *bounds) {
+clattn_comparison clattn_compare(const float *found, clattn_dtype storage, const double *expected, int64_t count, const clattn_bounds *bounds) {
     const clattn_bounds none = { 0 };
     if (!bounds) bounds = &none;
     clattn_comparison result = { .ok = true, .worst = count ? 0 : -1 };
-    const double unit = ldexp(1, -24), a = largest(expected, count), rtol = 1e-5;
-    const double atol = 3e-6 * a + 4 * unit * bounds->score * a + 8 * unit * bounds->sum;
+    const double unit = ldexp(1, -24), a = largest(expected, count), rtol = storage == CLATTN_F16 ? 2e-3 : storage == CLATTN_BF16 ? 1.6e-2 : 1e-5;
+    const double share = storage == CLATTN_F16 ? 1e-3 : storage == CLATTN_BF16 ? 1e-2 : 3e-6;
+    const double atol = share * a + 4 * unit * bounds->score * a + 8 * unit * bounds->sum;
     double worst = -INFINITY;
     for (int64_t i = 0; i < count; i++) {
         const double f = (double)found[i], e = expected[i];

@@ -7,6 +7,8 @@
 
 /* Large enough for every args struct; checked by the registry's test. */
 #define MAX_ARGS_SIZE 1024
+/* Inputs of one call that kernels get in another form. */
+#define MAX_STAND_INS 32
 
 clattn_status clattn_call_fail(clattn_call *call, clattn_status status, const char *format, ...) {
     char text[1200];
@@ -121,21 +123,87 @@ clattn_status clattn_packed(clattn_call *call, const clattn_tensor *weight, cons
     return CLATTN_OK;
 }
 
-/* ---- Tensors that kernels cannot walk ---- */
+/* ---- Tensors that kernels cannot walk: kernels take f32, and strides only where the field says so ---- */
 
-/* Puts a dense copy in the place of each input that is neither dense nor STRIDED. */
-static clattn_status pack_inputs(clattn_call *call, void *args) {
+static bool is_small_float(const clattn_tensor *tensor) {
+    return tensor->dtype == CLATTN_F16 || tensor->dtype == CLATTN_BF16;
+}
+
+static int type_code(clattn_dtype dtype) {
+    return dtype == CLATTN_F32 ? 32 : dtype == CLATTN_F16 ? 16 : 17;
+}
+
+/* Copies, converting between float types where they differ. */
+static clattn_status transfer(clattn_call *call, const clattn_tensor *destination, const clattn_tensor *source) {
+    char options[32];
+    if (source->dtype == destination->dtype) return clattn_copy(call, destination, source);
+    const int64_t count = clattn_tensor_count(source);
+    snprintf(options, sizeof options, "-DFROM=%d -DTO=%d", type_code(source->dtype), type_code(destination->dtype));
+    return clattn_run_kernel(call, "convert", "convert", options, 1, (size_t[]){ (size_t)count }, (size_t[]){ 0 }, ARG_T(source), ARG_T(destination), clattn_arg_strides8(source), clattn_arg_strides8(destination), clattn_arg_shape8(source), ARG_I32(source->rank), ARG_I64(count));
+}
+
+/* A dense f32 copy of a frozen 16-bit weight is made once and kept with it, frozen too, so that its own packed forms stay. */
+static clattn_status widen_frozen(clattn_call *call, const clattn_tensor *tensor, clattn_tensor *dense) {
+    bool fresh;
+    *dense = *tensor;
+    dense->dtype = CLATTN_F32;
+    dense->offset = 0;
+    int64_t stride = 1;
+    for (int i = tensor->rank - 1; i >= 0; i--) {
+        dense->strides[i] = stride;
+        stride *= tensor->shape[i];
+    }
+    const clattn_status status = clattn_packed(call, tensor, tensor->dtype == CLATTN_F16 ? "f32 of f16" : "f32 of bf16", (size_t)stride * sizeof(float), &dense->buffer, &fresh);
+    if (status) return status;
+    clattn_tensor_freeze(dense);
+    return fresh ? transfer(call, dense, tensor) : CLATTN_OK;
+}
+
+/* Axes of stride 0 stay broadcast where the kernels can follow: only their one element is converted. */
+static clattn_status widen_broadcast(clattn_call *call, const clattn_tensor *tensor, clattn_tensor *view) {
+    clattn_tensor narrow = *tensor, made;
+    for (int i = 0; i < tensor->rank; i++)
+        if (tensor->strides[i] == 0 && tensor->shape[i] > 1) narrow.shape[i] = 1;
+    clattn_status status = clattn_scratch(call, &made, CLATTN_F32, narrow.rank, narrow.shape);
+    if (!status) status = transfer(call, &made, &narrow);
+    *view = made;
+    for (int i = 0; i < tensor->rank; i++) {
+        view->shape[i] = tensor->shape[i];
+        if (narrow.shape[i] != tensor->shape[i]) view->strides[i] = 0;
+    }
+    return status;
+}
+
+/* What the kernels get in the place of an input: `*replaced` says whether it is another tensor. */
+static clattn_status pack_input(clattn_call *call, const clattn_field *field, const clattn_tensor *tensor, clattn_tensor *packed, bool *replaced) {
+    const bool strided = field->flags & CLATTN_FIELD_STRIDED, small = is_small_float(tensor);
+    *replaced = small || (!strided && !clattn_tensor_dense(tensor));
+    if (!*replaced) return CLATTN_OK;
+    if (small && clattn_buffer_frozen(tensor->buffer)) return widen_frozen(call, tensor, packed);
+    if (small && strided) return widen_broadcast(call, tensor, packed);
+    const clattn_status status = clattn_scratch(call, packed, small ? CLATTN_F32 : tensor->dtype, tensor->rank, tensor->shape);
+    return status ? status : transfer(call, packed, tensor);
+}
+
+/* The tensors that stand in for a call's own; `args` points into it. */
+typedef struct stand_ins {
+    clattn_tensor tensors[MAX_STAND_INS];
+    int count;
+} stand_ins;
+
+static clattn_status pack_inputs(clattn_call *call, void *args, stand_ins *list) {
     for (size_t i = 0; i < call->op->field_count; i++) {
         const clattn_field *field = &call->op->fields[i];
-        const int count = field->kind == CLATTN_FIELD_INPUT && !(field->flags & CLATTN_FIELD_STRIDED) ? clattn_field_tensors(field, args) : 0;
+        const int count = field->kind == CLATTN_FIELD_INPUT ? clattn_field_tensors(field, args) : 0;
         for (int k = 0; k < count; k++) {
-            const clattn_tensor *tensor = clattn_field_tensor(field, args, k);
-            if (clattn_tensor_dense(tensor)) continue;
-            clattn_tensor dense;
-            clattn_status status = clattn_scratch(call, &dense, tensor->dtype, tensor->rank, tensor->shape);
-            if (!status) status = clattn_copy(call, &dense, tensor);
+            bool replaced;
+            clattn_tensor *packed = &list->tensors[list->count];
+            if (list->count == MAX_STAND_INS) return clattn_call_fail(call, CLATTN_ERROR_UNSUPPORTED, "more than %d tensors to be packed", MAX_STAND_INS);
+            const clattn_status status = pack_input(call, field, clattn_field_tensor(field, args, k), packed, &replaced);
             if (status) return status;
-            clattn_field_put(field, args, k, &call->locals[call->local_count - 1]);
+            if (!replaced) continue;
+            clattn_field_put(field, args, k, packed);
+            list->count++;
         }
     }
     return CLATTN_OK;
@@ -150,12 +218,11 @@ typedef struct unpack_list {
 static clattn_status pack_outputs(clattn_call *call, void *args, unpack_list *list) {
     for (size_t i = 0; i < call->op->field_count; i++) {
         const clattn_field *field = &call->op->fields[i];
-        if (field->kind != CLATTN_FIELD_OUTPUT || (field->flags & CLATTN_FIELD_STRIDED)) continue;
-        const clattn_tensor *tensor = clattn_field_tensor(field, args, 0);
-        if (!tensor || clattn_tensor_dense(tensor)) continue;
+        const clattn_tensor *tensor = field->kind == CLATTN_FIELD_OUTPUT ? clattn_field_tensor(field, args, 0) : NULL;
+        if (!tensor || (!is_small_float(tensor) && ((field->flags & CLATTN_FIELD_STRIDED) || clattn_tensor_dense(tensor)))) continue;
         if (list->count == (int)CLATTN_COUNT(list->dense)) return clattn_call_fail(call, CLATTN_ERROR_UNSUPPORTED, "more than %d strided outputs", list->count);
         clattn_tensor dense;
-        const clattn_status status = clattn_scratch(call, &dense, tensor->dtype, tensor->rank, tensor->shape);
+        const clattn_status status = clattn_scratch(call, &dense, is_small_float(tensor) ? CLATTN_F32 : tensor->dtype, tensor->rank, tensor->shape);
         if (status) return status;
         list->dense[list->count] = &call->locals[call->local_count - 1];
         list->target[list->count++] = tensor;
@@ -194,14 +261,15 @@ static bool all_outputs_empty(const clattn_op *op, const void *args) {
 
 static clattn_status run_checked(clattn_call *call, void *args, const char *variant_name, const char **chosen) {
     unpack_list list = { .count = 0 };
+    stand_ins packed = { .count = 0 };
     const clattn_variant *variant = choose(call, args, variant_name);
     if (!variant) return variant_name ? CLATTN_ERROR_UNSUPPORTED : CLATTN_ERROR_ARGUMENT;
     if (chosen) *chosen = variant->name;
     if (all_outputs_empty(call->op, args)) return CLATTN_OK;
-    clattn_status status = pack_inputs(call, args);
+    clattn_status status = pack_inputs(call, args, &packed);
     if (!status) status = pack_outputs(call, args, &list);
     if (!status) status = variant->enqueue(call, args);
-    for (int i = 0; i < list.count && !status; i++) status = clattn_copy(call, list.target[i], list.dense[i]);
+    for (int i = 0; i < list.count && !status; i++) status = transfer(call, list.target[i], list.dense[i]);
     return status;
 }
 

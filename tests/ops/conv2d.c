@@ -43,23 +43,37 @@ Test(conv2d, refusals) {
 }
 
 /* A frozen weight is packed once; after a thaw its new values count. */
+/* The outputs of the case's arguments with another weight. */
+static void run_with(clattn_context *context, clattn_case *c, const clattn_tensor *weight, float *found) {
+    clattn_conv2d_args args = *(clattn_conv2d_args *)clattn_case_args(c);
+    args.weight = weight;
+    cr_assert_eq(clattn_conv2d(context, &args), CLATTN_OK, "%s", clattn_message(context));
+    cr_assert_eq(clattn_tensor_read(context, args.out, found), CLATTN_OK, "%s", clattn_message(context));
+}
+
+/* A frozen weight is packed once; thawed and rewritten it is read anew. */
 Test(conv2d, frozen_weight) {
+    enum { WEIGHTS = 17 * 2 * 3 * 3, OUTPUTS = 17 * 3 * 4 };
     clattn_context *context = test_open();
     clattn_case *c;
+    clattn_tensor frozen, plain;
+    float values[WEIGHTS], found[OUTPUTS], expected[OUTPUTS];
     cr_assert_eq(clattn_case_open(context, "conv2d x[1,2,5,6] weight[17,2,3,3]", test_seed(), 0, &c), CLATTN_OK, "%s", clattn_message(context));
-    clattn_conv2d_args *args = clattn_case_args(c);
-    clattn_tensor weight = *args->weight;
-    float values[17 * 2 * 3 * 3];
-    clattn_tensor_freeze(&weight);
-    for (int i = 0; i < 2; i++) cr_expect_eq(clattn_case_check(c, NULL), CLATTN_OK, "%s", clattn_message(context));
-    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) values[i] = (float)(i % 7);
-    clattn_tensor_thaw(&weight);
-    cr_assert_eq(clattn_tensor_write(context, &weight, values), CLATTN_OK, "%s", clattn_message(context));
-    for (int i = 0; i < 2; i++) {
-        cr_expect_eq(clattn_case_check(c, NULL), CLATTN_OK, "%s", clattn_message(context));
-        clattn_tensor_freeze(&weight);
+    cr_assert_eq(clattn_tensor_create(context, &frozen, CLATTN_F32, 4, (int64_t[]){ 17, 2, 3, 3 }, NULL), CLATTN_OK);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < WEIGHTS; i++) values[i] = (float)((i + round) % 7);
+        clattn_tensor_thaw(&frozen);
+        cr_assert_eq(clattn_tensor_write(context, &frozen, values), CLATTN_OK, "%s", clattn_message(context));
+        clattn_tensor_freeze(&frozen);
+        cr_assert_eq(clattn_tensor_create(context, &plain, CLATTN_F32, 4, (int64_t[]){ 17, 2, 3, 3 }, values), CLATTN_OK);
+        run_with(context, c, &plain, expected);
+        for (int i = 0; i < 2; i++) {
+            run_with(context, c, &frozen, found);
+            cr_expect_arr_eq(found, expected, sizeof found, "round %d, run %d", round, i);
+        }
+        clattn_tensor_free(&plain);
     }
-    clattn_tensor_thaw(&weight);
+    clattn_tensor_free(&frozen);
     clattn_case_close(&c);
     clattn_close(&context);
 }

@@ -250,7 +250,7 @@ static void expect_close(const golden *g, int k, const float *found, const clatt
     double *expected = malloc(((size_t)count + 1) * sizeof *expected);
     cr_assert_not_null(expected);
     to_double(&g->expected[k], expected);
-    const clattn_comparison r = clattn_compare(found, expected, count, bounds);
+    const clattn_comparison r = clattn_compare(found, CLATTN_F32, expected, count, bounds);
     cr_expect(r.ok, "%s %s (%s): %s element %lld is %.9g, the peer has %.9g (largest error %.3g)", g->op->name, g->name, who, g->outputs[k]->name, (long long)r.worst, (double)found[r.worst < 0 ? 0 : r.worst], expected[r.worst < 0 ? 0 : r.worst], r.max_abs);
     free(expected);
 }
