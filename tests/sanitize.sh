@@ -6,7 +6,7 @@ build=$1
 shift
 source=$(cd "$(dirname "$0")/.." && pwd)
 [ -f "$build/build.ninja" ] || meson setup "$build" "$source" -Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debugoptimized
-mkdir -p "$build/pocl-cache"
+[ -e "$build/pocl-cache" ] || mkdir -p "$build/pocl-cache"
 ninja -C "$build"
 export LSAN_OPTIONS="suppressions=$source/tests/lsan.supp:print_suppressions=0"
 export UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1"
