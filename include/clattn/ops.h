@@ -265,6 +265,38 @@ typedef struct clattn_gru_cell_args {
 } clattn_gru_cell_args;
 CLATTN_API clattn_status clattn_gru_cell(clattn_context *context, const clattn_gru_cell_args *args);
 
+/* Long short-term memory over a sequence: c' = f c + i g, h' = o tanh(c'); gates in PyTorch's order i, f, g, o. Directions and
+ * lengths as in gru. Hochreiter and Schmidhuber 1997, with Gers' forget gate; torch.nn.LSTM. */
+typedef struct clattn_lstm_args {
+    const clattn_tensor *x;       /* [B,T,I] */
+    const clattn_tensor *w_ih;    /* [4H,I] or [2,4H,I] */
+    const clattn_tensor *w_hh;    /* [4H,H] or [2,4H,H] */
+    const clattn_tensor *b_ih;    /* ? [4H] or [2,4H] */
+    const clattn_tensor *b_hh;    /* ? the same */
+    const clattn_tensor *h0;      /* ? [dir,B,H] */
+    const clattn_tensor *c0;      /* ? [dir,B,H] */
+    const clattn_tensor *lengths; /* ? [B] i32 */
+    clattn_tensor *out;           /* [B,T,H*dir] */
+    clattn_tensor *h_n;           /* [dir,B,H] */
+    clattn_tensor *c_n;           /* [dir,B,H] */
+    bool bidirectional;
+} clattn_lstm_args;
+CLATTN_API clattn_status clattn_lstm(clattn_context *context, const clattn_lstm_args *args);
+
+/* One step of the same unit. */
+typedef struct clattn_lstm_cell_args {
+    const clattn_tensor *x;    /* [B,I] */
+    const clattn_tensor *h;    /* [B,H] */
+    const clattn_tensor *c;    /* [B,H] */
+    const clattn_tensor *w_ih; /* [4H,I] */
+    const clattn_tensor *w_hh; /* [4H,H] */
+    const clattn_tensor *b_ih; /* ? [4H] */
+    const clattn_tensor *b_hh; /* ? [4H] */
+    clattn_tensor *h_out;      /* [B,H] */
+    clattn_tensor *c_out;      /* [B,H] */
+} clattn_lstm_cell_args;
+CLATTN_API clattn_status clattn_lstm_cell(clattn_context *context, const clattn_lstm_cell_args *args);
+
 /* ---- Vision (NCHW) ------------------------------------------------------------------------------------------------ */
 
 /* Hu et al. 2017: gate = sigmoid(w2 act(w1 avgpool(x) + b1) + b2), out = x * gate. R = C / reduction ratio. */
@@ -435,7 +467,7 @@ CLATTN_API clattn_status clattn_global_pool2d(clattn_context *context, const cla
 typedef struct clattn_channel_pool_args {
     const clattn_tensor *x; /* [B,C,H,W] */
     clattn_tensor *out;     /* [B,K,H,W] */
-    clattn_pools kinds;     /* default max+mean; lp and lse are refused */
+    clattn_pools kinds;     /* default max+mean, which are all there are */
 } clattn_channel_pool_args;
 CLATTN_API clattn_status clattn_channel_pool(clattn_context *context, const clattn_channel_pool_args *args);
 

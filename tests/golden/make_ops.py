@@ -960,6 +960,23 @@ def cbam(c):
 
 
 @operation
+def efficient_channel_attention(c):
+    def case(name, b, ch, h, w, k):
+        x, weight = c.normal(b, ch, h, w), c.normal(1, 1, k)
+        gate = torch.sigmoid(F.conv1d(F.adaptive_avg_pool2d(T(x), 1)[:, :, :, 0].transpose(1, 2), T(weight), padding=k // 2))[:, 0]
+        c.add(name, {"x": x, "weight": weight}, {"out": T(x) * gate[..., None, None], "gate": gate},
+              f"{TORCH} primitives as in BangguWu/ECANet eca_layer")
+
+    case("plain", 2, 8, 5, 7, 3)
+    case("kernel_1", 2, 8, 5, 7, 1)
+    case("kernel_5", 1, 16, 4, 6, 5)
+    case("kernel_larger_than_channels", 2, 3, 4, 5, 9)
+    case("one_of_all", 1, 1, 1, 1, 1)
+    case("one_pixel", 3, 17, 1, 1, 3)
+    case("larger", 1, 64, 14, 13, 5)
+
+
+@operation
 def conv2d(c):
     def case(name, b, ch, h, w, o, kh, kw, groups=1, bias=True, stride=1, padding=0, dilation=1, activation=None):
         x, weight = c.normal(b, ch, h, w), c.normal(o, ch // groups, kh, kw, scale=1 / math.sqrt(kh * kw * ch / groups))
