@@ -16,6 +16,8 @@ int cli_devices(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
 int cli_cache(int argc, char **argv);
 int cli_op(int argc, char **argv);
+int cli_explain(int argc, char **argv);
+int cli_profile(int argc, char **argv);
 int cli_translate(int argc, char **argv);
 int cli_classify(int argc, char **argv);
 int cli_bench(int argc, char **argv);
@@ -58,6 +60,7 @@ typedef struct cli_device_options {
     const char *device; /* SPEC; NULL: the environment's, else the best */
     int verbose;        /* -v: decisions, -vv: each kernel built or loaded. Warnings always show */
     const char *command;
+    bool profile;       /* the queue keeps the times of kernels */
 } cli_device_options;
 
 #define CLI_DEVICE_HELP                                                                                                \

@@ -117,6 +117,6 @@ static void print_log(void *user, clattn_log_level level, const char *message) {
 }
 
 int cli_open(const cli_device_options *options, clattn_context **context) {
-    const clattn_open_params params = { .device = options->device, .log = print_log, .log_user = (void *)options };
+    const clattn_open_params params = { .device = options->device, .log = print_log, .log_user = (void *)options, .profile = options->profile };
     return cli_failed(options->command, *context, clattn_open(context, &params));
 }

@@ -17,6 +17,8 @@ static const command commands[] = {
     { "doctor", cli_doctor, "test every device for known hazards and every operation on it" },
     { "cache", cli_cache, "list, verify, clear or build the kernels kept on disk" },
     { "op", cli_op, "run one operation on arrays from files" },
+    { "explain", cli_explain, "tell which variant serves an operation, why not the others, and what it launches" },
+    { "profile", cli_profile, "time an operation's kernels beside the device's peaks" },
 #ifdef CLI_TRANSLATE
     { "translate", cli_translate, "translate English numbers, dates, times and money to French" },
 #endif

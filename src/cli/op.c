@@ -29,7 +29,22 @@ static int run_steps(op_job *job) {
     return job->check && !job->passed ? CLI_CHECK_FAILED : CLI_DONE;
 }
 
+/* --case: the library makes the arrays. */
+static int run_case(op_job *job) {
+    if (job->name || job->input_count || job->output_count || job->setting_count || job->check) return cli_error("op", "--case TEXT names the operation, its arrays and its parameters itself; it goes with --variant, --repeat, --device and --json only");
+    int code = open_device(job);
+    if (!code) code = cli_failed("op", job->context, clattn_case_open(job->context, job->case_text, 1, 0, &job->made));
+    if (code) return code;
+    job->op = clattn_case_op(job->made);
+    job->args = clattn_case_args(job->made);
+    code = op_run(job);
+    return code ? code : op_report(job);
+}
+
 static void free_job(op_job *job) {
+    if (job->made) job->args = NULL;
+    clattn_case_close(&job->made);
+    launches_free(&job->launches);
     for (int i = 0; i < job->input_count && job->inputs; i++) {
         clattn_tensor_free(&job->inputs[i].tensor);
         clattn_array_free(&job->inputs[i].array);
@@ -57,6 +72,7 @@ static int unknown_operation(const char *name) {
 
 static int dispatch(op_job *job, int argc) {
     if (job->help && !job->name) return op_print_help(stdout), CLI_DONE;
+    if (job->case_text) return run_case(job);
     if (!job->name && argc > 1) return cli_error("op", "which operation? (`clattn op` lists them)");
     if (!job->name) return op_list(stdout), CLI_DONE;
     job->op = clattn_op_find(job->name);
@@ -65,10 +81,24 @@ static int dispatch(op_job *job, int argc) {
     return run_steps(job);
 }
 
+static int run_job(op_job *job, int argc, char **argv) {
+    int code = op_parse(job, argc, argv);
+    if (!code) code = dispatch(job, argc);
+    free_job(job);
+    return code;
+}
+
 int cli_op(int argc, char **argv) {
     op_job job = { .device = { .command = argv[0] } };
-    int code = op_parse(&job, argc, argv);
-    if (!code) code = dispatch(&job, argc);
-    free_job(&job);
-    return code;
+    return run_job(&job, argc, argv);
+}
+
+int cli_explain(int argc, char **argv) {
+    op_job job = { .device = { .command = argv[0] }, .explain = true, .quiet = true };
+    return run_job(&job, argc, argv);
+}
+
+int cli_profile(int argc, char **argv) {
+    op_job job = { .device = { .command = argv[0], .profile = true }, .profile = true, .quiet = true, .repeat = 10 };
+    return run_job(&job, argc, argv);
 }

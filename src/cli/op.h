@@ -7,6 +7,7 @@
 
 #include "../../bench/timing.h"
 #include "cli.h"
+#include "launches.h"
 
 typedef struct op_input {
     const char *name, *file;
@@ -17,7 +18,7 @@ typedef struct op_input {
 } op_input;
 
 typedef struct op_output {
-    const char *name, *file;
+    const char *name, *file; /* file NULL: computed, but not written */
     const clattn_field *field;
     size_t ordinal; /* among the operation's outputs */
     clattn_tensor tensor;
@@ -41,6 +42,10 @@ typedef struct op_job {
     cli_device_options device;
     long repeat; /* 0: not asked for */
     bool check, explain, json, help;
+    bool quiet; /* `explain`, `profile`: outputs need no files */
+    bool profile;
+    const char *case_text; /* --case: random arrays instead of files */
+    clattn_case *made;
     op_input *inputs;
     op_output *outputs;
     op_setting *settings;
@@ -51,6 +56,7 @@ typedef struct op_job {
     clattn_context *context;
     const char *chosen; /* the variant that ran */
     op_times times;
+    launches launches; /* explain, profile */
     bool passed; /* --check: every output is within the tolerance */
 } op_job;
 

@@ -7,6 +7,8 @@ static const char usage[] =
     "usage: clattn op NAME --in NAME=FILE ... [--set KEY=VALUE ...] --out NAME=FILE.npy ...\n"
     "                 [--device SPEC] [--variant NAME] [--repeat N] [--check] [--explain] [--json]\n"
     "       clattn op NAME --help   the inputs, outputs and parameters of one operation\n"
+    "       clattn explain ...      the same without --out: which variant, why not the others, what it launches\n"
+    "       clattn profile ...      the same without --out: the times of the kernels\n"
     "       clattn op               the operations\n";
 
 static const char options[] =
@@ -20,7 +22,10 @@ static const char options[] =
     "  --repeat N           time N runs after 2 unmeasured ones, with everything in device memory: min, median, max, and\n"
     "                       what the device would need at its peak speed over the median\n"
     "  --check              compare with the double-precision reference; exit 1 above the operation's tolerance\n"
-    "  --explain            tell which variant was chosen, and why the others were not\n"
+    "  --explain            tell which variant was chosen, why the others were not, and each launch: work-groups, local\n"
+    "                       memory, workspace (device memory beside the arrays at that time)\n"
+    "  --case TEXT          for explain and profile: random arrays of these shapes instead of files, as in\n"
+    "                       --case 'attention query[1,8,512,64] key[1,8,512,64] value[1,8,512,64] causal=top_left'\n"
     "  --json               print one JSON object: op, device, variant, outputs, and what the options above add\n" CLI_DEVICE_HELP
     "\nexample: clattn op attention --in query=q.npy --in key=k.npy --in value=v.npy --set causal=top_left \\\n"
     "             --out out=out.npy --out lse=lse.npy --check\n"

@@ -16,7 +16,7 @@ static clattn_status find_limits(op_job *job) {
 
 /* ---- Launches ---- */
 
-enum { PROFILE_RUNS = 10, WARM_UPS = 2 };
+enum { WARM_UPS = 2 };
 
 static clattn_status run_once(op_job *job) {
     const clattn_status status = clattn_op_run(job->context, job->op, job->args, job->variant, &job->chosen);
@@ -52,7 +52,6 @@ static clattn_status sum_up(op_job *job) {
 
 static int op_profile(op_job *job) {
     clattn_status status = CLATTN_OK;
-    if (!job->repeat) job->repeat = PROFILE_RUNS;
     for (int i = 0; i < WARM_UPS && !status; i++) status = run_once(job);
     if (!status) status = run_traced(job, job->repeat);
     if (!status) status = sum_up(job);

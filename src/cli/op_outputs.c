@@ -58,6 +58,7 @@ static bool same_file(const char *a, const char *b) {
 
 int op_check_paths(const op_job *job) {
     for (int i = 0; i < job->output_count; i++) {
+        if (!job->outputs[i].file) continue;
         const int code = check_path(&job->outputs[i]);
         if (code) return code;
         for (int k = 0; k < i; k++)
@@ -120,6 +121,7 @@ int op_read_outputs(op_job *job) {
 int op_write_outputs(op_job *job) {
     char message[512];
     for (int i = 0; i < job->output_count; i++) {
+        if (!job->outputs[i].file) continue;
         const clattn_status status = clattn_array_write_npy(&job->outputs[i].array, job->outputs[i].file, message, sizeof message);
         if (status) return cli_error("op", "--out %s: %s", job->outputs[i].name, message), cli_exit_code(status);
     }

@@ -45,7 +45,7 @@ static int add_setting(op_job *job, const char *text) {
 
 /* What is not an option is the operation's name. */
 static int add_name(op_job *job, cli_arguments *arguments) {
-    static const char *const known[] = { "--in", "--set", "--out", "--device", "--variant", "--repeat", "--check", "--explain", "--json", "--verbose", "--help", NULL };
+    static const char *const known[] = { "--in", "--set", "--out", "--device", "--variant", "--repeat", "--check", "--explain", "--case", "--json", "--verbose", "--help", NULL };
     const char *argument = arguments->argv[arguments->index++];
     if (*argument == '-' && argument[1]) return cli_unknown_option("op", argument, known);
     if (job->name) return cli_error("op", "one operation at a time: found %s and %s", job->name, argument);
@@ -62,6 +62,7 @@ static int parse_one(op_job *job, cli_arguments *arguments) {
     if (cli_option_value(arguments, "--set", &value)) return value ? add_setting(job, value) : CLI_BAD_USE;
     if (cli_option_value(arguments, "--variant", &job->variant)) return job->variant ? CLI_DONE : CLI_BAD_USE;
     if (cli_option_value(arguments, "--repeat", &value)) return value && cli_integer("op", "--repeat", value, 1, 1000000, &job->repeat) ? CLI_DONE : CLI_BAD_USE;
+    if (cli_option_value(arguments, "--case", &job->case_text)) return job->case_text ? CLI_DONE : CLI_BAD_USE;
     if (cli_option(arguments, "--check")) job->check = true;
     else if (cli_option(arguments, "--explain")) job->explain = true;
     else if (cli_option(arguments, "--json")) job->json = true;
@@ -73,7 +74,7 @@ static int parse_one(op_job *job, cli_arguments *arguments) {
 int op_parse(op_job *job, int argc, char **argv) {
     cli_arguments arguments = { argc, argv, 1 };
     job->inputs = calloc((size_t)argc, sizeof *job->inputs);
-    job->outputs = calloc((size_t)argc, sizeof *job->outputs);
+    job->outputs = calloc((size_t)argc + 1, sizeof *job->outputs);
     job->settings = calloc((size_t)argc, sizeof *job->settings);
     if (!job->inputs || !job->outputs || !job->settings) return cli_error("op", "out of memory"), CLI_DEVICE_FAILED;
     while (arguments.index < argc) {
@@ -183,12 +184,20 @@ static int check_lists(const op_job *job) {
     return CLI_DONE;
 }
 
+/* Where no file is asked for, the operation's first output is computed all the same. */
+static void add_first_output(op_job *job) {
+    const clattn_field *field = job->op->fields;
+    while (role_of(field) != OUTPUT) field++;
+    job->outputs[job->output_count++] = (op_output){ .name = field->name };
+}
+
 int op_resolve(op_job *job) {
     int code = CLI_DONE;
     job->args = calloc(1, job->op->args_size);
     if (!job->args) return cli_error("op", "out of memory"), CLI_DEVICE_FAILED;
     for (int i = 0; i < job->setting_count && !code; i++) code = apply_setting(job, &job->settings[i]);
     for (int i = 0; i < job->input_count && !code; i++) code = resolve_input(job, &job->inputs[i]);
+    if (job->quiet && job->output_count == 0) add_first_output(job);
     for (int i = 0; i < job->output_count && !code; i++) code = resolve_output(job, &job->outputs[i]);
     if (!code) code = check_lists(job);
     if (!code && job->output_count == 0) return cli_error("op", "%s: no output is asked for; give --out NAME=FILE.npy (`clattn op %s --help` lists the names)", job->op->name, job->op->name);

@@ -23,7 +23,7 @@ static void print_outputs(const op_job *job) {
         const op_output *output = &job->outputs[i];
         printf("%s [", output->name);
         for (int k = 0; k < output->array.rank; k++) printf("%s%lld", k ? "," : "", (long long)output->array.shape[k]);
-        printf("] %s -> %s\n", clattn_file_dtype_name(output->array.dtype), output->file);
+        printf("] %s%s%s\n", clattn_file_dtype_name(output->array.dtype), output->file ? " -> " : "", output->file ? output->file : "");
     }
 }
 
@@ -49,12 +49,20 @@ static void print_times(const op_job *job) {
     printf("limit: %.3g %% at the median; %.4g GFLOP at %.4g GFLOP/s, %.4g GB at %.4g GB/s\n", 100 * t->limit_fraction, 1e-9 * t->flops, 1e-9 * t->peaks.flops, 1e-9 * t->bytes, 1e-9 * t->peaks.copy_bytes);
 }
 
+static void print_rates(const op_job *job) {
+    const op_times *t = &job->times;
+    if (t->seconds.median <= 0) puts("the driver keeps no times of kernels on this queue");
+    else printf("rates: %.4g GFLOP/s, %.4g GB/s at the median; %.3g FLOP a byte\n", 1e-9 * t->flops / t->seconds.median, 1e-9 * t->bytes / t->seconds.median, t->bytes > 0 ? t->flops / t->bytes : 0.0);
+}
+
 static int print_lines(op_job *job) {
     printf("%s on %s, variant %s\n", job->op->name, clattn_context_device(job->context)->name, job->chosen);
     print_outputs(job);
     if (job->check) print_checks(job);
     if (job->explain) print_explanation(job);
-    if (job->repeat) print_times(job);
+    if (job->explain || job->profile) launches_print(&job->launches, stdout);
+    if (job->repeat || job->profile) print_times(job);
+    if (job->profile) print_rates(job);
     return CLI_DONE;
 }
 
@@ -78,7 +86,7 @@ static json_t *outputs_object(const op_job *job) {
         const op_output *output = &job->outputs[i];
         json_t *shape = json_array();
         for (int k = 0; k < output->array.rank; k++) json_array_append_new(shape, json_integer(output->array.shape[k]));
-        json_object_set_new(all, output->name, json_pack("{s:o, s:s, s:o}", "file", text_of(output->file), "dtype", clattn_file_dtype_name(output->array.dtype), "shape", shape));
+        json_object_set_new(all, output->name, json_pack("{s:o, s:s, s:o}", "file", output->file ? text_of(output->file) : json_null(), "dtype", clattn_file_dtype_name(output->array.dtype), "shape", shape));
     }
     return all;
 }
@@ -112,7 +120,8 @@ static void add_times(const op_job *job, json_t *whole) {
 
 static int print_json(op_job *job) {
     json_t *whole = json_pack("{s:s, s:o, s:s, s:o}", "op", job->op->name, "device", text_of(clattn_context_device(job->context)->name), "variant", job->chosen, "outputs", outputs_object(job));
-    if (job->repeat) add_times(job, whole);
+    if (job->repeat || job->profile) add_times(job, whole);
+    if (job->explain || job->profile) json_object_set_new(whole, "launches", launches_array(&job->launches));
     if (job->check) json_object_set_new(whole, "check", check_object(job));
     if (job->explain) json_object_set_new(whole, "explain", explain_object(job));
     char *text = json_dumps(whole, JSON_INDENT(2));
