@@ -225,6 +225,8 @@ static const char *decode_refusal(const clattn_call *call, const void *raw) {
     const char *refusal = cpu_refusal(call, raw);
     if (refusal) return refusal;
     if (p.queries > 4) return "there are more than 4 queries";
+    const size_t row = 4 * ((size_t)(p.depth + 15) / 16 * 16 + DECODE_KEYS);
+    if (!clattn_call_cpu(call, DECODE_ROWS * row)) return "the device's local memory is too small for 16 rows";
     return p.heads * p.queries > DECODE_ROWS * p.kv_heads ? "more than 16 queries read one key/value head" : NULL;
 }
 
