@@ -1,23 +1,41 @@
-#include "common.cl"
+#include "philox.cl"
 
 /* softmax(scale * Q K^T + bias) V. Query i attends the keys first <= j < last, where the diagonal j = i + shift, the window
- * and the keys' length set the range; mask and bias take keys out of it. What is taken out is never multiplied. */
+ * and the keys' length set the range; mask and bias take keys out of it. What is taken out is never multiplied.
+ * A score is cap * tanh(scale * q k / cap) + bias - slope * |i + length - Tq - j|; a sink joins a row's maximum and sum; dropout
+ * changes what is multiplied with the values, not the sum. Past keys are joined with the others before, and the window moved.
+ *
+ * -D: FORM where there is a cap or a slope, DROPOUT, and VARLEN where the queries and keys of many sequences stand one after
+ * the other (the kernels scalar and cpu). */
 
 #define HAS_MASK 1
 #define HAS_BIAS 2
 #define HAS_LENGTHS 4
 #define BOTTOM_RIGHT 8
+#define HAS_SLOPES 16
+#define SLOPES_PER_BATCH 32
+#define HAS_SINKS 64
+#define HAS_CAP 128
 
-/* heads = H, Hkv, Tq, Tk; widths = D, Dv, window to the left, to the right. Strides of mask and bias are those of [B,H,Tq,Tk]. */
+/* Where `scores` is taken. */
+#define RAW 0
+#define CAPPED 1
+#define BIASED 2
+
+/* heads = H, Hkv, Tq, Tk; widths = D, Dv, window to the left, to the right. Strides of mask and bias are those of [B,H,Tq,Tk].
+ * dropout = seed, offset, the words below which a weight is dropped. */
 #define PROBLEM                                                                                                        \
     IN(query), IN(key), IN_BOOL(mask), IN(bias), IN_INT(key_lengths), const long4 query_strides, const long4 key_strides, const long4 mask_strides,  \
-        const long4 bias_strides, const long4 heads, const long4 widths, const int flags, const float scale
+        const long4 bias_strides, const long4 heads, const long4 widths, const int flags, const float scale, IN(slopes), IN(sinks), const float cap,   \
+        const long4 dropout, const float kept_factor
 #define SHIFT_PROBLEM                                                                                                  \
     SHIFT(query);                                                                                                      \
     SHIFT(key);                                                                                                        \
     SHIFT(mask);                                                                                                       \
     SHIFT(bias);                                                                                                       \
-    SHIFT(key_lengths)
+    SHIFT(key_lengths);                                                                                                \
+    SHIFT(slopes);                                                                                                     \
+    SHIFT(sinks)
 
 INLINE long length_of(__global const int *key_lengths, long batch, long keys, int flags) {
     return flags & HAS_LENGTHS ? clamp((long)key_lengths[batch], 0L, keys) : keys;
@@ -32,6 +50,49 @@ INLINE long shift_of(long length, long queries, int flags) {
 #define KEY_AT(b, h) (key + (b)*key_strides.x + (h) / (heads.x / heads.y) * key_strides.y)
 #define MASK_AT(b, h, i) (mask + (flags & HAS_MASK ? (b)*mask_strides.x + (h)*mask_strides.y + (i)*mask_strides.z : 0))
 #define BIAS_AT(b, h, i) (bias + (flags & HAS_BIAS ? (b)*bias_strides.x + (h)*bias_strides.y + (i)*bias_strides.z : 0))
+
+#define SLOPE_AT(b, h) (flags & HAS_SLOPES ? slopes[flags & SLOPES_PER_BATCH ? (b)*heads.x + (h) : (h)] : 0.0f)
+
+#ifdef VARLEN
+/* `cu_query` and `cu_key` hold where the sequences begin, and where the last ends; they are made rising and clamped to what
+ * there is. What lies before the first and after the last are sequences without keys. */
+#define SEQUENCES , IN_INT(cu_query), IN_INT(cu_key), const int count
+typedef struct place {
+    long query, queries, key, keys, block; /* the sequence's first query and key among all; the block within it */
+} place;
+
+/* The sequence and block of the wanted-th block of `size` queries, counted through all sequences; queries = 0 past the last. */
+INLINE place place_of(__global const int *cu_query, __global const int *cu_key, int count, long4 heads, long size, long wanted) {
+    place p = { 0, 0, 0, 0, 0 };
+    long key_end = 0;
+    for (int b = -1; b <= count; b++) {
+        const long end = b < count ? max(p.query, min((long)cu_query[b + 1], heads.z)) : heads.z;
+        key_end = b < count ? max(p.key, min((long)cu_key[b + 1], heads.w)) : p.key;
+        const long blocks = (end - p.query + size - 1) / size;
+        if (wanted < blocks) {
+            p.queries = end - p.query;
+            p.keys = b < 0 ? 0 : key_end - p.key;
+            p.block = wanted;
+            return p;
+        }
+        wanted -= blocks;
+        p.query = end;
+        p.key = key_end;
+    }
+    return p;
+}
+
+/* Makes a kernel's sizes and pointers those of the sequence. */
+#define ENTER_SEQUENCE(at)                                                                                             \
+    query += (at).query * query_strides.z;                                                                             \
+    key += (at).key * key_strides.z;                                                                                   \
+    value += (at).key * value_strides.z;                                                                               \
+    out += (at).query * out_strides.z;                                                                                 \
+    sizes.z = (at).queries;                                                                                            \
+    sizes.w = (at).keys
+#else
+#define SEQUENCES
+#endif
 
 /* 2^x for x <= 0 up to rounding, within 2 ulp; exactly 0 below -126 (so for -inf) and NaN for NaN. */
 INLINE float16 exp2_weight(float16 x) {
@@ -48,39 +109,59 @@ INLINE float16 exp2_weight(float16 x) {
 
 /* ---- scalar ---- */
 
-#if defined(KERNEL_scalar) || defined(KERNEL_scalar_weights)
+#if defined(KERNEL_scalar) || defined(KERNEL_scalar_weights) || defined(KERNEL_scalar_key_sums)
 /* The score of one pair; -inf where mask or bias takes it out. */
-INLINE float pair_score(__global const float *q, long q_step, __global const float *k, long k_step, long depth, __global const uchar *mask, __global const float *bias, int flags, float scale) {
+INLINE float pair_score(__global const float *q, long q_step, __global const float *k, long k_step, long depth, __global const uchar *mask, __global const float *bias, int flags, float scale, float cap, float slope, long distance) {
     float sum = 0;
     if ((flags & HAS_MASK) && !*mask) return -INFINITY;
     const float b = flags & HAS_BIAS ? *bias : 0.0f;
     if (b == -INFINITY) return b;
     for (long d = 0; d < depth; d++) sum += q[d * q_step] * k[d * k_step];
-    return sum * scale + b;
+    sum *= scale;
+    if (flags & HAS_CAP) sum = cap * tanh(sum / cap);
+    sum += b;
+    return flags & HAS_SLOPES ? sum - slope * fabs((float)distance) : sum;
 }
-#define SCORE(b, h, i, j) pair_score(QUERY_AT(b, h, i), query_strides.w, KEY_AT(b, h) + (j)*key_strides.z, key_strides.w, widths.x, MASK_AT(b, h, i) + (j)*mask_strides.w, BIAS_AT(b, h, i) + (j)*bias_strides.w, flags, scale)
+/* Under `shown`, the flags that count; `end` = length - Tq. */
+#define SCORE(b, h, i, j, shown, slope, end)                                                                           \
+    pair_score(QUERY_AT(b, h, i), query_strides.w, KEY_AT(b, h) + (j)*key_strides.z, key_strides.w, widths.x, MASK_AT(b, h, i) + (j)*mask_strides.w, BIAS_AT(b, h, i) + (j)*bias_strides.w, shown, scale, cap, slope, (i) + (end) - (j))
 #endif
 
 #ifdef KERNEL_scalar
 #define CHUNK 32
 /* One work-item per row and CHUNK of the value's width; the softmax is online. */
-__kernel void scalar(PROBLEM, IN(value), const long4 value_strides, OUT(out), const long4 out_strides, OUT(lse), const long count) {
+__kernel void scalar(PROBLEM, IN(value), const long4 value_strides, OUT(out), const long4 out_strides, OUT(lse), const long items SEQUENCES) {
     const long n = get_global_id(0);
-    if (n >= count) return;
+    if (n >= items) return;
     SHIFT_PROBLEM;
     SHIFT(value);
     SHIFT(out);
     SHIFT(lse);
     const long chunks = widths.y > CHUNK ? (widths.y + CHUNK - 1) / CHUNK : 1, row = n / chunks, start = n % chunks * CHUNK;
-    const long i = row % heads.z, h = row / heads.z % heads.x, b = row / heads.z / heads.x;
-    const long length = length_of(key_lengths, b, heads.w, flags), diagonal = i + shift_of(length, heads.z, flags);
+    const long h = row / heads.z % heads.x, b = row / heads.z / heads.x;
+    long i = row % heads.z, pair = row * heads.w;
+    long4 sizes = heads;
+#ifdef VARLEN
+    SHIFT(cu_query);
+    SHIFT(cu_key);
+    const place at = place_of(cu_query, cu_key, count, heads, 1, i);
+    ENTER_SEQUENCE(at);
+    i = at.block;
+    pair += at.key;
+#endif
+    const long length = length_of(key_lengths, b, sizes.w, flags), diagonal = i + shift_of(length, sizes.z, flags);
     const long first = max(0L, diagonal - widths.z), last = min(length, diagonal + widths.w + 1);
     const int width = (int)min((long)CHUNK, widths.y - start);
+    const float slope = SLOPE_AT(b, h);
     float sums[CHUNK], m = -INFINITY, l = 0;
     for (int d = 0; d < CHUNK; d++) sums[d] = 0;
+    if (flags & HAS_SINKS) {
+        m = sinks[h];
+        l = m == -INFINITY ? 0.0f : 1.0f;
+    }
     value += b * value_strides.x + h / (heads.x / heads.y) * value_strides.y + start * value_strides.w;
     for (long j = first; j < last; j++) {
-        const float s = SCORE(b, h, i, j);
+        const float s = SCORE(b, h, i, j, flags, slope, length - sizes.z);
         if (s == -INFINITY) continue;
         if (s > m) {
             const float old = exp(m - s);
@@ -88,8 +169,12 @@ __kernel void scalar(PROBLEM, IN(value), const long4 value_strides, OUT(out), co
             l *= old;
             m = s;
         }
-        const float p = exp(s - m);
+        float p = exp(s - m);
         l += p;
+#ifdef DROPOUT
+        if (philox_1((ulong)(pair + j), (ulong)dropout.y, (ulong)dropout.x) < (uint)dropout.z) continue;
+        p *= kept_factor;
+#endif
         for (int d = 0; d < width; d++) sums[d] += p * value[j * value_strides.z + d * value_strides.w];
     }
     out += b * out_strides.x + h * out_strides.y + i * out_strides.z + start * out_strides.w;
@@ -99,7 +184,8 @@ __kernel void scalar(PROBLEM, IN(value), const long4 value_strides, OUT(out), co
 #endif
 
 #ifdef KERNEL_scalar_weights
-__kernel void scalar_weights(PROBLEM, IN(lse), OUT(weights), const long count) {
+/* The weights from the rows' lse, or the scores at `stage`. */
+__kernel void scalar_weights(PROBLEM, IN(lse), OUT(weights), const int stage, const long count) {
     const long n = get_global_id(0);
     if (n >= count) return;
     SHIFT_PROBLEM;
@@ -108,9 +194,30 @@ __kernel void scalar_weights(PROBLEM, IN(lse), OUT(weights), const long count) {
     const long j = n % heads.w, row = n / heads.w;
     const long i = row % heads.z, h = row / heads.z % heads.x, b = row / heads.z / heads.x;
     const long length = length_of(key_lengths, b, heads.w, flags), diagonal = i + shift_of(length, heads.z, flags);
-    const bool inside = j >= diagonal - widths.z && j < min(length, diagonal + widths.w + 1);
-    const float s = inside ? SCORE(b, h, i, j) : -INFINITY;
-    weights[n] = s == -INFINITY ? 0.0f : exp(s - lse[row]);
+    const bool inside = stage < BIASED || (j >= diagonal - widths.z && j < min(length, diagonal + widths.w + 1));
+    const int shown = stage == RAW ? 0 : stage == CAPPED ? flags & HAS_CAP : flags;
+    const float s = inside ? SCORE(b, h, i, j, shown, SLOPE_AT(b, h), length - heads.z) : -INFINITY;
+    weights[n] = stage <= BIASED ? s : s == -INFINITY ? 0.0f : exp(s - lse[row]);
+}
+#endif
+
+#ifdef KERNEL_scalar_key_sums
+__kernel void scalar_key_sums(PROBLEM, IN(lse), OUT(key_sums), const long count) {
+    const long n = get_global_id(0);
+    if (n >= count) return;
+    SHIFT_PROBLEM;
+    SHIFT(lse);
+    SHIFT(key_sums);
+    const long j = n % heads.w, h = n / heads.w % heads.x, b = n / heads.w / heads.x;
+    const long length = length_of(key_lengths, b, heads.w, flags), shift = shift_of(length, heads.z, flags);
+    const float slope = SLOPE_AT(b, h);
+    float sum = 0;
+    for (long i = 0; i < heads.z && j < length; i++) {
+        if (j < i + shift - widths.z || j > i + shift + widths.w) continue;
+        const float s = SCORE(b, h, i, j, flags, slope, length - heads.z);
+        if (s != -INFINITY) sum += exp(s - lse[(b * heads.x + h) * heads.z + i]);
+    }
+    key_sums[n] = sum;
 }
 #endif
 
@@ -124,6 +231,15 @@ __kernel void scalar_weights(PROBLEM, IN(lse), OUT(weights), const long count) {
 #if defined(KERNEL_cpu) || defined(KERNEL_cpu_weights)
 
 #define BQ (16 * NVQ)
+
+/* The stages before bias and masks. */
+#if defined(STAGE) && STAGE < BIASED
+#define UNMASKED
+#undef EXTRA
+#endif
+#if defined(STAGE) && STAGE == RAW
+#undef FORM
+#endif
 
 INLINE float16 join_low(float16 a, float16 b) {
     float16 r;
@@ -159,9 +275,11 @@ INLINE void transpose16(float16 *a) {
 /* Which keys a block of queries attends. */
 typedef struct span {
     int query, length, shift, left, right, begin, end; /* the block's first query; the keys that any of its queries attends */
+    int far;          /* length - Tq, which distances are counted from */
+    float cap, slope; /* in units of log2; a cap of 0 is none */
 } span;
 
-INLINE span span_of(int query, long4 heads, long4 widths, long length, int flags) {
+INLINE span span_of(int query, long4 heads, long4 widths, long length, int flags, float cap, float slope) {
     span s;
     s.query = query;
     s.length = (int)length;
@@ -170,6 +288,9 @@ INLINE span span_of(int query, long4 heads, long4 widths, long length, int flags
     s.right = (int)widths.w;
     s.begin = max(0, query + s.shift - s.left);
     s.end = min(s.length, min(query + BQ, (int)heads.z) + s.shift + s.right);
+    s.far = (int)(length - heads.z);
+    s.cap = flags & HAS_CAP ? cap * LOG2E : 0.0f;
+    s.slope = slope * LOG2E;
     return s;
 }
 
@@ -232,6 +353,17 @@ INLINE bool fill_extra(__local float16 *S, __global const uchar *mask, __global 
 }
 #endif
 
+#ifdef FORM
+/* The cap, and what the distance takes away; `lanes` = the queries less the key, from the end. */
+INLINE float16 shape_score(float16 score, span range, int16 lanes) {
+    if (range.cap != 0.0f) score = select(range.cap * tanh_16(score / range.cap), score, isnan(score));
+#ifndef UNMASKED
+    if (range.slope != 0.0f) score -= range.slope * fabs(convert_float16(lanes));
+#endif
+    return score;
+}
+#endif
+
 /* S = the scores of keys k0..k0+nk-1, -inf where taken out; `m` takes their maxima. Rows of keys after `limit` are not read. */
 INLINE void score_tile(__local float16 *S, __local const float16 *Qt, __global const float *key, long stride, int depth, span range, int k0, int nk, int limit, float16 *m) {
     for (int kk = 0; kk < nk; kk += MRS) {
@@ -255,6 +387,11 @@ INLINE void score_tile(__local float16 *S, __local const float16 *Qt, __global c
                 for (int j = 0; j < NVQ; j++) acc[i][j] = fma(k, q[j], acc[i][j]);
             }
         }
+#ifdef FORM
+        for (int i = 0; i < MRS; i++) {
+            for (int j = 0; j < NVQ; j++) acc[i][j] = shape_score(acc[i][j], range, lanes16() + (range.query + 16 * j + range.far - (k0 + kk + i)));
+        }
+#endif
 #ifdef EXTRA
 #pragma unroll
         for (int i = 0; i < MRS; i++) {
@@ -265,6 +402,7 @@ INLINE void score_tile(__local float16 *S, __local const float16 *Qt, __global c
             }
         }
 #endif
+#ifndef UNMASKED
         if (crosses_edge(range, k0 + kk, k0 + kk + MRS)) {
 #pragma unroll
             for (int i = 0; i < MRS; i++) {
@@ -276,6 +414,7 @@ INLINE void score_tile(__local float16 *S, __local const float16 *Qt, __global c
                 }
             }
         }
+#endif
 #pragma unroll
         for (int i = 0; i < MRS; i++) {
 #pragma unroll
@@ -328,8 +467,23 @@ INLINE void rescale(__local float16 *O, __local float16 *m, __local float16 *l, 
     }
 }
 
+/* What dropout is told: the index of the tile's first pair, how far the next query's lies. */
+typedef struct dropping {
+    long pair, step, seed, offset;
+    uint below;
+    float factor;
+} dropping;
+
+#ifdef DROPOUT
+INLINE float16 drop(float16 p, dropping how, int k, int j) {
+    const ulong16 pair = (ulong16)((ulong)(how.pair + k)) + convert_ulong16(lanes16() + 16 * j) * (ulong16)((ulong)how.step);
+    const uint16 word = philox_16(pair, (ulong)how.offset, (ulong)how.seed);
+    return select(p * how.factor, (float16)(0.0f), word < (uint16)(how.below));
+}
+#endif
+
 /* Scores become weights relative to the maxima, and are summed. */
-INLINE void weigh(__local float16 *S, __local const float16 *m, __local float16 *l, int nk) {
+INLINE void weigh(__local float16 *S, __local const float16 *m, __local float16 *l, int nk, dropping how) {
     float16 sum[NVQ], shift[NVQ];
 #pragma unroll
     for (int j = 0; j < NVQ; j++) {
@@ -341,7 +495,11 @@ INLINE void weigh(__local float16 *S, __local const float16 *m, __local float16 
         for (int j = 0; j < NVQ; j++) {
             const float16 p = exp2_weight(S[k * NVQ + j] - shift[j]);
             sum[j] += p;
+#ifdef DROPOUT
+            S[k * NVQ + j] = drop(p, how, k, j);
+#else
             S[k * NVQ + j] = p;
+#endif
         }
     }
 #pragma unroll
@@ -399,20 +557,27 @@ INLINE void add_values(__local float16 *O, __local const float *P, VALUES, long 
     }
 }
 
-INLINE void write_rows(__local const float16 *O, __local const float *m, __local const float *l, __global float *out, long stride, __global float *lse, int width, int rows) {
+/* `sink` in units of log2, -inf for none. */
+INLINE void write_rows(__local const float16 *O, __local const float *m, __local const float *l, __global float *out, long stride, __global float *lse, int width, int rows, float sink) {
     for (int q = 0; q < rows; q++) {
-        const float inverse = l[q] == 0.0f ? 0.0f : 1.0f / l[q];
+        float top = m[q], sum = l[q], factor = 1.0f;
+        if (sink != -INFINITY) {
+            top = fmax(top, sink);
+            factor = exp2(m[q] - top);
+            sum = sum * factor + exp2(sink - top);
+        }
+        const float inverse = sum == 0.0f ? 0.0f : factor / sum;
         for (int t = 0; t < WIDTH; t++) {
             const float16 v = O[q * WIDTH + t] * inverse;
             if (16 * t + 16 <= width) vstore16(v, t, out + q * stride);
             else store_some(v, width - 16 * t, out + q * stride + 16 * t);
         }
-        lse[q] = l[q] == 0.0f ? -INFINITY : (m[q] + log2(l[q])) * LN2;
+        lse[q] = sum == 0.0f ? -INFINITY : (top + log2(sum)) * LN2;
     }
 }
 
 /* The latest queries first: with causal they have the most keys. */
-SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const long4 out_strides, OUT(lse)) {
+SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const long4 out_strides, OUT(lse) SEQUENCES) {
     __local float16 Qt[DEPTH * NVQ], S[BK * NVQ], O[BQ * WIDTH], m[NVQ], l[NVQ], factor[NVQ];
 #ifdef TAIL
     __local float16 V[BK * WIDTH];
@@ -421,9 +586,23 @@ SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const l
     SHIFT(value);
     SHIFT(out);
     SHIFT(lse);
-    const int q0 = (int)(get_num_groups(0) - 1 - get_group_id(0)) * BQ, rows = min(BQ, (int)heads.z - q0);
     const long h = get_group_id(1) % heads.x, b = get_group_id(1) / heads.x;
-    const span range = span_of(q0, heads, widths, length_of(key_lengths, b, heads.w, flags), flags);
+    long4 sizes = heads;
+    long block = get_num_groups(0) - 1 - get_group_id(0), row = (b * heads.x + h) * heads.z, pair = 0;
+#ifdef VARLEN
+    SHIFT(cu_query);
+    SHIFT(cu_key);
+    const place at = place_of(cu_query, cu_key, count, heads, BQ, block);
+    if (at.queries == 0) return;
+    ENTER_SEQUENCE(at);
+    block = at.block;
+    row += at.query;
+    pair = at.key;
+#endif
+    const int q0 = (int)block * BQ, rows = min(BQ, (int)sizes.z - q0);
+    const span range = span_of(q0, sizes, widths, length_of(key_lengths, b, sizes.w, flags), flags, cap, SLOPE_AT(b, h));
+    row += q0;
+    pair += row * heads.w;
     load_queries(Qt, QUERY_AT(b, h, q0), query_strides.z, (int)widths.x, rows, scale * LOG2E);
     for (int i = 0; i < BQ * WIDTH; i++) O[i] = (float16)(0.0f);
     for (int j = 0; j < NVQ; j++) {
@@ -435,6 +614,9 @@ SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const l
     for (int k0 = range.begin; k0 < range.end; k0 += BK) {
         const int nk = min(BK, range.end - k0);
         bool careful = crosses_edge(range, k0, k0 + nk);
+#ifdef DROPOUT
+        careful = true;
+#endif
 #ifdef EXTRA
         if (!fill_extra(S, MASK_AT(b, h, q0), BIAS_AT(b, h, q0), mask_strides, bias_strides, k0, nk, rows, flags)) continue;
         careful = true;
@@ -444,7 +626,8 @@ SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const l
         for (int j = 0; j < NVQ; j++) new_m[j] = m[j];
         score_tile(S, Qt, KEY_AT(b, h), key_strides.z, (int)widths.x, range, k0, nk, range.end, new_m);
         rescale(O, m, l, factor, new_m, empty);
-        weigh(S, m, l, nk);
+        const dropping how = { pair + k0, heads.w, dropout.x, dropout.y, (uint)dropout.z, kept_factor };
+        weigh(S, m, l, nk, how);
         empty = false;
 #ifdef TAIL
         pack_values(V, value + k0 * value_strides.z, value_strides.z, (int)widths.y % 16, nk);
@@ -454,17 +637,36 @@ SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const l
         if (careful && has_nonfinite(V, value_strides.z, nk)) add_values_careful(O, (__local const float *)S, V, value_strides.z, nk);
         else add_values(O, (__local const float *)S, V, value_strides.z, nk);
     }
-    write_rows(O, (__local const float *)m, (__local const float *)l, out + b * out_strides.x + h * out_strides.y + q0 * out_strides.z, out_strides.z, lse + (b * heads.x + h) * heads.z + q0, (int)widths.y, rows);
+    write_rows(O, (__local const float *)m, (__local const float *)l, out + b * out_strides.x + h * out_strides.y + q0 * out_strides.z, out_strides.z, lse + row, (int)widths.y, rows, flags & HAS_SINKS ? sinks[h] * LOG2E : -INFINITY);
 }
 #endif
 
 #ifdef KERNEL_cpu_weights
-/* Turns a tile of S into weights in the rows of 16 queries. */
+/* What is stored of 16 scores: they themselves, or the weights. */
+INLINE float16 shown(float16 score, float16 shift) {
+#ifdef STAGE
+    return score * LN2;
+#else
+    return exp2_weight(score - shift);
+#endif
+}
+
+#ifdef SUMS
+/* The sums over the block's queries of a tile's weights. */
+INLINE void store_sums(__local const float16 *S, const float16 *shift, __global float *sums, int nk, int rows) {
+    for (int k = 0; k < nk; k++) {
+        float16 sum = (float16)(0.0f);
+        for (int j = 0; j < NVQ; j++) sum += select((float16)(0.0f), shown(S[k * NVQ + j], shift[j]), lanes16() + 16 * j < (int16)(rows));
+        sums[k] = sum16(sum);
+    }
+}
+#else
+/* Turns a tile of S into the rows of 16 queries. */
 INLINE void store_weights(__local const float16 *S, float16 shift, int j, __global float *weights, long stride, int nk, int rows) {
     for (int kk = 0; kk < nk; kk += 16) {
         float16 a[16];
 #pragma unroll
-        for (int i = 0; i < 16; i++) a[i] = exp2_weight(S[(kk + i) * NVQ + j] - shift);
+        for (int i = 0; i < 16; i++) a[i] = shown(S[(kk + i) * NVQ + j], shift);
         transpose16(a);
         for (int i = 0; i < 16 && i < rows; i++) {
             if (nk - kk >= 16) vstore16(a[i], 0, weights + i * stride + kk);
@@ -472,8 +674,10 @@ INLINE void store_weights(__local const float16 *S, float16 shift, int j, __glob
         }
     }
 }
+#endif
 
-/* A second pass over the scores, from the rows' lse. */
+/* A second pass over the scores, from the rows' lse: the weights, with STAGE the scores there, with SUMS each block's part of
+ * the weights' sums over the queries, [block][b,h][key]. */
 SINGLE void cpu_weights(PROBLEM, IN(lse), OUT(weights)) {
     __local float16 Qt[DEPTH * NVQ], S[BK * NVQ];
     SHIFT_PROBLEM;
@@ -481,7 +685,7 @@ SINGLE void cpu_weights(PROBLEM, IN(lse), OUT(weights)) {
     SHIFT(weights);
     const int q0 = (int)get_group_id(0) * BQ, rows = min(BQ, (int)heads.z - q0);
     const long h = get_group_id(1) % heads.x, b = get_group_id(1) / heads.x, row = (b * heads.x + h) * heads.z + q0;
-    const span range = span_of(q0, heads, widths, length_of(key_lengths, b, heads.w, flags), flags);
+    const span range = span_of(q0, heads, widths, length_of(key_lengths, b, heads.w, flags), flags, cap, SLOPE_AT(b, h));
     float16 shift[NVQ], unused[NVQ];
     load_queries(Qt, QUERY_AT(b, h, q0), query_strides.z, (int)widths.x, rows, scale * LOG2E);
     for (int j = 0; j < NVQ; j++) {
@@ -493,14 +697,34 @@ SINGLE void cpu_weights(PROBLEM, IN(lse), OUT(weights)) {
     for (int k0 = 0; k0 < (int)heads.w; k0 += BK) {
         const int nk = min(BK, (int)heads.w - k0);
         bool any_key = k0 < range.end && k0 + nk > range.begin;
+#ifdef UNMASKED
+        any_key = true;
+#endif
 #ifdef EXTRA
         any_key = any_key && fill_extra(S, MASK_AT(b, h, q0), BIAS_AT(b, h, q0), mask_strides, bias_strides, k0, nk, rows, flags);
 #endif
         if (any_key) score_tile(S, Qt, KEY_AT(b, h), key_strides.z, (int)widths.x, range, k0, nk, (int)heads.w, unused);
         else
             for (int i = 0; i < BK * NVQ; i++) S[i] = (float16)(-INFINITY);
+#ifdef SUMS
+        store_sums(S, shift, weights + (get_group_id(0) * get_num_groups(1) + get_group_id(1)) * heads.w + k0, nk, rows);
+#else
         for (int j = 0; j < NVQ && 16 * j < rows; j++) store_weights(S, shift[j], j, weights + (row + 16 * j) * heads.w + k0, heads.w, nk, rows - 16 * j);
+#endif
     }
+}
+#endif
+
+#ifdef KERNEL_cpu_key_sums
+/* The sums of the blocks' parts. */
+__kernel void cpu_key_sums(IN(parts), OUT(key_sums), const int blocks, const long count) {
+    const long n = get_global_id(0);
+    if (n >= count) return;
+    SHIFT(parts);
+    SHIFT(key_sums);
+    float sum = 0;
+    for (int i = 0; i < blocks; i++) sum += parts[i * count + n];
+    key_sums[n] = sum;
 }
 #endif
 
@@ -548,7 +772,13 @@ SINGLE void decode(PROBLEM, IN(value), const long4 value_strides, OUT(parts), co
             if (j < i + shift - widths.z || j > i + shift + widths.w) continue;
             if ((flags & HAS_MASK) && !MASK_AT(b, h, i)[j * mask_strides.w]) continue;
             const float extra = flags & HAS_BIAS ? BIAS_AT(b, h, i)[j * bias_strides.w] : 0.0f;
-            if (extra != -INFINITY) S[r * BK + (j - from)] = dot_row(Q + r * (DEPTH / 16), k) + extra * LOG2E;
+            if (extra == -INFINITY) continue;
+            float score = dot_row(Q + r * (DEPTH / 16), k);
+#ifdef FORM
+            if (flags & HAS_CAP) score = cap * LOG2E * tanh(score / (cap * LOG2E));
+            score -= SLOPE_AT(b, h) * LOG2E * fabs((float)(i + length - heads.z - j));
+#endif
+            S[r * BK + (j - from)] = score + extra * LOG2E;
         }
     }
     for (int r = 0; r < rows; r++) {
@@ -579,8 +809,9 @@ SINGLE void decode(PROBLEM, IN(value), const long4 value_strides, OUT(parts), co
 
 #ifdef KERNEL_decode_join
 /* One group per row: the parts' sums brought to the common maximum. */
-SINGLE void decode_join(IN(parts), OUT(out), const long4 out_strides, OUT(lse), const long4 heads, const int width, const int part_count) {
+SINGLE void decode_join(IN(parts), OUT(out), const long4 out_strides, OUT(lse), const long4 heads, const int width, const int part_count, IN(sinks), const int has_sinks) {
     SHIFT(parts);
+    SHIFT(sinks);
     SHIFT(out);
     SHIFT(lse);
     const long row = get_group_id(0), i = row % heads.z, h = row / heads.z % heads.x, b = row / heads.z / heads.x;
@@ -596,6 +827,13 @@ SINGLE void decode_join(IN(parts), OUT(out), const long4 out_strides, OUT(lse), 
         const float factor = exp2(part[0] - m);
         l += factor * part[1];
         for (int t = 0; t < WIDTH; t++) sum[t] += factor * vload16(t, part + 16);
+    }
+    const float sink = has_sinks ? sinks[h] * LOG2E : -INFINITY;
+    if (sink != -INFINITY) {
+        const float top = fmax(m, sink), factor = exp2(m - top);
+        l = l * factor + exp2(sink - top);
+        m = top;
+        for (int t = 0; t < WIDTH; t++) sum[t] *= factor;
     }
     out += b * out_strides.x + h * out_strides.y + i * out_strides.z;
     for (int t = 0; t < WIDTH; t++) {

@@ -33,6 +33,7 @@ INLINE uint16 philox_16(ulong16 index, ulong offset, ulong seed) {
     const ulong16 quarter = index >> (ulong16)(2);
     uint16 c0 = convert_uint16(quarter & (ulong16)(0xFFFFFFFFu)), c1 = convert_uint16(quarter >> (ulong16)(32)), c2 = (uint16)((uint)offset), c3 = (uint16)((uint)(offset >> 32));
     uint k0 = (uint)seed, k1 = (uint)(seed >> 32);
+#pragma unroll 1
     for (int i = 0; i < 10; i++) PHILOX_ROUND(c0, c1, c2, c3, k0, k1, uint16);
     const uint16 word = convert_uint16(index & (ulong16)(3));
     const uint16 low = select(c0, c1, word == (uint16)(1)), high = select(c2, c3, word == (uint16)(3));

@@ -88,27 +88,32 @@ typedef enum clattn_precision { CLATTN_PRECISION_EXACT, CLATTN_PRECISION_FAST } 
 
 /* Scaled dot-product attention, softmax(scale * Q K^T + bias) V, per query head h with key/value head h / (H / Hkv).
  * Vaswani et al. 2017; equals PyTorch's scaled_dot_product_attention and Keras' Attention (scale = 1).
- * Refused until the next release: alibi_slopes, sinks, past_key/value, softcap, dropout, scores, key_sums, present. */
+ * P = the past keys' count, Tk = P + L; n_b = key_lengths[b], Tk without. A score is softcap * tanh(scale q k / softcap) + bias
+ * - slope * |i + n_b - Tq - j|; causal and window as clattn_causal says (without causal the window's offset is P). A sink is a
+ * score without a value: it joins lse; a row with nothing but a sink has out 0, lse = sink. With dropout (clattn_dropout's
+ * bits, index ((b*H+h)*Tq+i)*Tk+j) only out changes; weights and key_sums are before it.
+ * scores: raw = scaled, unmasked; softcap; bias = after bias, slopes and masks, -inf where excluded; softmax = weights.
+ * PyTorch, ONNX Attention-23/24; Press et al. 2022 (ALiBi), Xiao et al. 2024 (sinks). */
 typedef struct clattn_attention_args {
     const clattn_tensor *query;        /* [B,H,Tq,D] */
     const clattn_tensor *key;          /* [B,Hkv,L,D]; H % Hkv == 0 */
     const clattn_tensor *value;        /* [B,Hkv,L,Dv] */
     const clattn_tensor *mask;         /* ? u8, broadcast from the right to [B,H,Tq,Tk], rank 1-4; true = attend */
     const clattn_tensor *bias;         /* ? float, the same shapes, added to the scaled scores; -inf excludes */
-    const clattn_tensor *alibi_slopes; /* ? [H] or [B,H] */
+    const clattn_tensor *alibi_slopes; /* ? [H] or [B,H]: the score loses slope * distance */
     const clattn_tensor *key_lengths;  /* ? [B] i32: keys from there on are excluded */
-    const clattn_tensor *sinks;        /* ? [H] */
-    const clattn_tensor *past_key;     /* ? [B,Hkv,P,D] */
+    const clattn_tensor *sinks;        /* ? [H]: a score per head that joins the denominator */
+    const clattn_tensor *past_key;     /* ? [B,Hkv,P,D]: stand before key; with past_value */
     const clattn_tensor *past_value;   /* ? [B,Hkv,P,Dv] */
     clattn_tensor *out;                /* [B,H,Tq,Dv] */
     clattn_tensor *lse;                /* [B,H,Tq]: natural logarithm of the sum of exponentials of the scores */
     clattn_tensor *weights;            /* [B,H,Tq,Tk] */
     clattn_tensor *scores;             /* [B,H,Tq,Tk] at scores_stage */
-    clattn_tensor *key_sums;           /* [B,H,Tk] */
-    clattn_tensor *present_key;        /* [B,Hkv,Tk,D] */
+    clattn_tensor *key_sums;           /* [B,H,Tk]: the weights' sums over the queries */
+    clattn_tensor *present_key;        /* [B,Hkv,Tk,D]: past_key and key joined */
     clattn_tensor *present_value;      /* [B,Hkv,Tk,Dv] */
     float scale;                       /* 0 = 1/sqrt(D); may be negative */
-    float softcap;                     /* 0 = off */
+    float softcap;                     /* 0 or more; 0 = off */
     clattn_causal causal;
     clattn_optional_int window_left;   /* keys before the diagonal that count; unset or -1 = all */
     clattn_optional_int window_right;  /* keys after the diagonal that count; unset or -1 = all */

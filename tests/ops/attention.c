@@ -80,10 +80,54 @@ Test(attention, few_queries) {
         "attention query[1,1,4,2] key[1,1,4,2]:1,2,3,4,nan,inf,-inf,nan value[1,1,4,3]:1,2,3,4,5,6,nan,inf,nan,-inf,nan,nan mask[4]:1,1,0,0" OUTPUTS, NULL });
 }
 
+#define SOME "attention query[2,4,37,16] key[2,2,45,16] value[2,2,45,20]"
+#define FEW "attention query[2,4,3,16] key[2,2,300,16] value[2,2,300,20]"
+#define ALL " -> out lse weights scores key_sums"
+
+Test(attention, sinks) {
+    test_cases((const char *const[]){
+        SOME " sinks[4]" ALL, SOME " sinks[4]*5 causal=bottom_right" ALL, FEW " sinks[4]*3" ALL, FEW " sinks[4]:-inf,1,0,20" ALL, SOME " sinks[4]:-inf,1,0,20 mask[37,45]%0.1" ALL,
+        "attention query[2,2,5,8] key[2,2,0,8] value[2,2,0,8] sinks[2]" ALL, "attention query[2,2,5,8] key[2,2,7,8] value[2,2,7,8] sinks[2] key_lengths[2]:0,3" ALL,
+        "attention query[1,1,9,8]*100 key[1,1,17,8]*100 value[1,1,17,8] sinks[1]:-3000" ALL, "attention query[1,1,9,8] key[1,1,17,8] value[1,1,17,8] sinks[1]:3000 -> out lse key_sums",
+        "attention query[1,2,3,260] key[1,2,4,260] value[1,2,4,40] sinks[2]" ALL, NULL });
+}
+
+Test(attention, slopes_and_cap) {
+    test_cases((const char *const[]){
+        SOME " alibi_slopes[4]:0.5,0.25,0.125,0" ALL, SOME " alibi_slopes[2,4]:0.5,0.25,-0.125 key_lengths[2]:45,20 causal=bottom_right" ALL, SOME " alibi_slopes[2,4]:0.5,0.1 causal=top_left window_left=4 scores_stage=bias" ALL,
+        FEW " alibi_slopes[4]:0.5,0.25,0.1 scores_stage=bias" ALL, FEW " alibi_slopes[2,4]:0.03,0.02,0.1 key_lengths[2]:270,20" ALL, SOME " softcap=2" ALL, SOME " softcap=0.5 scale=3 bias[4,37,45] mask[37,45] scores_stage=softcap" ALL,
+        FEW " softcap=2 bias[300] scores_stage=softcap" ALL, FEW " softcap=30 alibi_slopes[4]:0.01 sinks[4]" ALL, "attention query[1,1,20,8]*50 key[1,1,30,8]*50 value[1,1,30,8] softcap=40" ALL,
+        "attention query[1,2,3,260] key[1,2,4,260] value[1,2,4,40] softcap=3 alibi_slopes[2]:0.5,2 scores_stage=softcap" ALL, "attention query[1,2,3,4] key[1,2,0,4] value[1,2,0,5] softcap=2 alibi_slopes[2]" ALL, NULL });
+}
+
+Test(attention, scores_and_key_sums) {
+    test_cases((const char *const[]){
+        SOME ALL, SOME " scores_stage=bias mask[37,45] bias[45]:0.5,-inf,1" ALL, SOME " scores_stage=softmax causal=bottom_right" ALL, SOME " scores_stage=raw causal=top_left mask[37,45]" ALL,
+        FEW " scores_stage=bias causal=bottom_right key_lengths[2]:257,0" ALL, FEW " scores_stage=softmax window_left=20" ALL, "attention query[1,2,130,16] key[1,2,270,16] value[1,2,270,16] causal=top_left scores_stage=bias -> scores key_sums",
+        "attention query[1,2,0,4] key[1,2,3,4] value[1,2,3,5]" ALL, "attention query[1,2,3,4] key[1,2,0,4] value[1,2,0,5]" ALL, "attention query[1,1,1,1] key[1,1,1,1] value[1,1,1,1]" ALL,
+        "attention query[1,1,5,2] key[1,1,4,2]:1,2,3,4,nan,inf,-inf,nan value[1,1,4,3]:1,2,3,4,5,6,nan,inf,nan,-inf,nan,nan key_lengths[1]:2 softcap=2 scores_stage=bias" ALL, NULL });
+}
+
+Test(attention, dropout) {
+    test_cases((const char *const[]){
+        SOME " dropout=0.3" ALL, SOME " dropout=0.9 seed=1234567890123456789 offset=987654321098765432 causal=bottom_right" ALL, "attention query[1,2,130,16] key[1,2,270,16] value[1,2,270,16] dropout=0.5 seed=7 key_lengths[1]:259" ALL,
+        "attention query[1,1,3,16] key[1,1,5,16] value[1,1,5,16] dropout=0.0001" ALL, "attention query[1,2,3,260] key[1,2,4,260] value[1,2,4,40] dropout=0.5 sinks[2]" ALL, "attention query[1,1,65,16] key[1,1,65,16] value[1,1,65,16] dropout=0.99999994" ALL, NULL });
+}
+
+Test(attention, past_and_present) {
+    test_cases((const char *const[]){
+        SOME " past_key[2,2,9,16] past_value[2,2,9,20] causal=top_left" ALL " present_key present_value", SOME " past_key[2,2,300,16] past_value[2,2,300,20] causal=bottom_right -> out", SOME " past_key[2,2,9,16] past_value[2,2,9,20] window_left=5 window_right=3" ALL,
+        SOME " past_key[2,2,0,16] past_value[2,2,0,20] causal=top_left" ALL " present_key", SOME " -> present_key present_value", FEW " past_key[2,2,31,16] past_value[2,2,31,20] causal=top_left alibi_slopes[4]:0.1,0.5" ALL " present_value",
+        "attention query[1,2,1,16] key[1,2,1,16] value[1,2,1,16] past_key[1,2,256,16] past_value[1,2,256,16] causal=top_left window_left=200" ALL, "attention query[2,2,5,8] key[2,2,0,8] value[2,2,0,8] past_key[2,2,7,8] past_value[2,2,7,8] key_lengths[2]:5,0" ALL,
+        SOME " past_key[2,2,9,16] past_value[2,2,9,20] mask[37,54] bias[54] key_lengths[2]:54,40 causal=top_left window_left=20" ALL, "attention query[1,2,5,8] key[1,2,4,8] value[1,2,4,8] past_key[1,2,4,8] past_value[1,2,4,8] window_right=9000000000000000 causal=none" ALL,
+        "attention query[1,1,3,260] key[1,1,4,260] value[1,1,4,8] past_key[1,1,3,260] past_value[1,1,3,8] causal=top_left" ALL " present_key present_value", NULL });
+}
+
 Test(attention, outputs_independent) {
     test_outputs_independent((const char *const[]){
         "attention query[2,2,37,16] key[2,2,65,16] value[2,2,65,20] causal=bottom_right" OUTPUTS, "attention query[2,2,3,16] key[2,2,65,16] value[2,2,65,16] mask[3,65]" OUTPUTS,
-        "attention query[1,1,3,260] key[1,1,6,260] value[1,1,6,16]" OUTPUTS, NULL });
+        "attention query[1,1,3,260] key[1,1,6,260] value[1,1,6,16]" ALL " present_key", SOME " sinks[4] softcap=3 dropout=0.2 past_key[2,2,9,16] past_value[2,2,9,20]" ALL " present_key present_value",
+        FEW " sinks[4] alibi_slopes[4] scores_stage=bias past_key[2,2,9,16] past_value[2,2,9,20]" ALL " present_key present_value", NULL });
 }
 
 #define PLAIN "attention query[1,4,5,8] key[1,2,7,8] value[1,2,7,8]"
@@ -94,8 +138,9 @@ Test(attention, refusals) {
         "attention query[1,2,5,8] key[1,2,7,8] value[1,2,6,8] => value [1,2,6,8] does not fit key [1,2,7,8]", "attention query[1,2,5] key[1,2,7,8] value[1,2,6,8] => query [1,2,5] does not fit [B,H,Tq,D]",
         "attention key[1,2,7,8] value[1,2,7,8] => query is missing", "attention query[1,2,5,8] key[1,0,7,8] value[1,0,7,8] => multiple of the 0",
         PLAIN " mask[5,6] => mask [5,6] does not fit", PLAIN " mask[2,5,7] => mask", PLAIN " bias[1,1,4,5,7] => bias [1,1,4,5,7]", PLAIN " key_lengths[2] => key_lengths", PLAIN " window_left=-2 => window_left",
-        PLAIN " sinks[4] => sinks is not supported in this release", PLAIN " alibi_slopes[4] => alibi_slopes is not supported", PLAIN " softcap=5 => softcap is not supported", PLAIN " dropout=0.5 => dropout is not supported",
-        PLAIN " past_key[1,2,3,8] => past_key is not supported", PLAIN " scores_stage=bias => scores_stage is not supported", PLAIN " causal=left => causal", PLAIN " scale=inf => scale", NULL });
+        PLAIN " sinks[3] => sinks [3] does not fit", PLAIN " alibi_slopes[2,4] => alibi_slopes [2,4] does not fit", PLAIN " alibi_slopes[3] => alibi_slopes [3] does not fit", PLAIN " softcap=-1 => softcap", PLAIN " dropout=1 => dropout",
+        PLAIN " past_key[1,2,3,8] => past_key is given, past_value is missing", PLAIN " past_value[1,2,3,8] => past_value", PLAIN " past_key[1,2,3,8] past_value[1,2,4,8] => past_value [1,2,4,8] does not fit",
+        PLAIN " past_key[1,2,3,8] past_value[1,2,3,8] mask[5,7] => mask [5,7] does not fit", PLAIN " scores_stage=all => scores_stage", PLAIN " causal=left => causal", PLAIN " scale=inf => scale", NULL });
 }
 
 Test(attention, goldens) {
