@@ -1,7 +1,28 @@
 #include "common.cl"
 #include "philox.cl"
 
-/* One work-item per counter: four elements. Dropped ones are 0 whatever they held. */
+/* Dropped elements are 0 whatever they held. */
+
+#ifdef KERNEL_rows
+/* A group takes `per_group` elements, 16 at a time. */
+SINGLE void rows(IN_PLACE(x), OUT_PLACE(out), const long count, const long per_group, const long seed, const long offset, const int limit, const float scale) {
+    SHIFT(x);
+    SHIFT(out);
+    const long first = get_group_id(0) * per_group, last = min(count, first + per_group);
+    const ulong16 lanes = convert_ulong16(lanes16());
+    for (long i = first; i < last; i += 16) {
+        const int rest = (int)min(16L, last - i);
+        const uint16 words = philox_16(lanes + (ulong16)((ulong)i), (ulong)offset, (ulong)seed);
+        const float16 v = rest < 16 ? load_some(x + i, rest, 0) : vload16(0, x + i);
+        const float16 kept = select((float16)(0.0f), v * scale, words >= (uint16)((uint)limit));
+        if (rest < 16) store_some(kept, rest, out + i);
+        else vstore16(kept, 0, out + i);
+    }
+}
+#endif
+
+#ifdef KERNEL_scalar
+/* One work-item per counter: four elements. */
 __kernel void scalar(IN_PLACE(x), OUT_PLACE(out), const long count, const long seed, const long offset, const int limit, const float scale) {
     const long n = get_global_id(0);
     if (n * 4 >= count) return;
@@ -16,3 +37,4 @@ __kernel void scalar(IN_PLACE(x), OUT_PLACE(out), const long count, const long s
         out[n * 4 + i] = v;
     }
 }
+#endif

@@ -114,10 +114,10 @@ __kernel void scalar(IN(x), OUT(out), const long8 kept_shape, const long8 kept_s
     long strides[8];
     walk row;
     vstore8(kept_strides, 0, strides);
-    walk_start(&row, kept_shape, kept_rank, r / parts);
+    const long kept = r / parts, start = (r - kept * parts) * chunk, n = min(chunk, length - start);
+    walk_start(&row, kept_shape, kept_rank, kept);
     __global const float *in = x + walk_at(&row, strides);
     vstore8(x_strides, 0, strides);
-    const long start = r % parts * chunk, n = min(chunk, length - start);
     float result = over(in, strides, shape, rank, start, n, 1);
 #ifdef L2
     if (result == TOO_LARGE) result = sqrt(over(in, strides, shape, rank, start, n, SHRINK)) / SHRINK;

@@ -12,15 +12,15 @@ __kernel void angles(IN_INT(positions), OUT(cosines), OUT(sines), const long8 lo
     long powers[16];
     vstore8(low_powers, 0, powers);
     vstore8(high_powers, 0, powers + 8);
-    const long pair = n % pairs;
+    const long row = n / pairs, pair = n - row * pairs;
     ulong step = (ulong)turn;
     for (int k = 0; k < 16; k++)
         if (pair >> k & 1) step = mul_hi(step, (ulong)powers[k]);
 #ifdef POSITIONS
     SHIFT(positions);
-    const long position = positions[n / pairs];
+    const long position = positions[row];
 #else
-    const long position = n / pairs;
+    const long position = row;
 #endif
     const ulong phase = (ulong)position * step;
     const float angle = (float)((long)phase >> 32) * 1.46291807926715968e-9f; /* 2 pi / 2^32 */
@@ -38,7 +38,8 @@ __kernel void scalar(IN_PLACE(x), IN(cosines), IN(sines), IN_INT(positions), OUT
     SHIFT(cosines);
     SHIFT(sines);
     SHIFT(out);
-    const long i = n % pairs, t = n / pairs % times, h = n / pairs / times % heads, b = n / pairs / times / heads;
+    const long head_time = n / pairs, i = n - head_time * pairs, head = head_time / times, t = head_time - head * times;
+    const long b = head / heads, h = head - b * heads;
 #ifdef POSITIONS
     SHIFT(positions);
     const long row = positions[b * times + t];

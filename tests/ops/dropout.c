@@ -6,7 +6,7 @@
 Test(dropout, against_reference) {
     test_cases((const char *const[]){
         "dropout x[]", "dropout x[1]", "dropout x[0]", "dropout x[3]", "dropout x[4]", "dropout x[5]", "dropout x[5,7] rate=0", "dropout x[5,7] rate=0.1 seed=1", "dropout x[5,7] rate=0.99999994 offset=9", "dropout x[3,1025] seed=18446744073709551615 offset=18446744073709551615",
-        "dropout x[2,2,2,2,2,2,2,3] seed=7", "dropout x[40]:nan,inf rate=0.5", "dropout x[1000]*1e30 rate=0.75", NULL });
+        "dropout x[2,2,2,2,2,2,2,3] seed=7", "dropout x[40]:nan,inf rate=0.5", "dropout x[4096]", "dropout x[8209] rate=0.9 offset=4294967295", "dropout x[1000]*1e30 rate=0.75", NULL });
 }
 
 Test(dropout, refusals) {
