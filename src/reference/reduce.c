@@ -21,11 +21,11 @@ static int64_t target(const clattn_reduce_args *a, int64_t flat) {
     return at;
 }
 
-static double start(int kind) {
+static double start(clattn_reduce_kind kind) {
     return kind == CLATTN_REDUCE_MAX ? -INFINITY : kind == CLATTN_REDUCE_MIN ? INFINITY : 0;
 }
 
-static double join(int kind, double a, double v) {
+static double join(clattn_reduce_kind kind, double a, double v) {
     switch (kind) {
     case CLATTN_REDUCE_MAX: return v > a || isnan(v) ? v : a;
     case CLATTN_REDUCE_MIN: return v < a || isnan(v) ? v : a;
