@@ -3,7 +3,7 @@
 
 build_packages="gcc libc6-dev meson ninja-build pkg-config python3 ocl-icd-opencl-dev opencl-headers libxxhash-dev libjansson-dev libzip-dev libpng-dev libjpeg-dev libcairo2-dev"
 run_packages="pocl-opencl-icd fonts-dejavu-core"
-test_packages="libcriterion-dev"
+test_packages="libcriterion-dev g++"
 
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
