@@ -38,6 +38,13 @@ typedef struct clattn_device_info {
  * No ICD, a broken ICD and platforms without devices give CLATTN_ERROR_NO_DEVICE and a message with advice. */
 CLATTN_API clattn_status clattn_device_list(clattn_device_info *devices, size_t capacity, size_t *count, char *message, size_t message_size);
 
+/* Whether a variant's first use in a context compares it with the reference (clattn_op_demotion). */
+typedef enum clattn_self_check_mode {
+    CLATTN_SELF_CHECK_DEFAULT, /* the environment's CLATTN_SELF_CHECK (on, off); else on, but off on CPU devices, whose kernels the tests run */
+    CLATTN_SELF_CHECK_ON,
+    CLATTN_SELF_CHECK_OFF
+} clattn_self_check_mode;
+
 /* All fields may be zero. */
 typedef struct clattn_open_params {
     /* SPEC: "gpu", "cpu", "accelerator", "PLATFORM:DEVICE" by index, or a part of the device's or platform's name (any case).
@@ -58,6 +65,7 @@ typedef struct clattn_open_params {
      * and subgroups and bounds the local memory (bytes) and the work-group (items). NULL: the environment's CLATTN_CAPS;
      * "": nothing. A word that is none of these fails the opening. */
     const char *caps;
+    clattn_self_check_mode self_check;
 } clattn_open_params;
 
 /* Opens a context. `*context` is set also on failure (unless memory for it is missing), so that clattn_message tells why;

@@ -78,6 +78,13 @@ CLATTN_API const char *clattn_op_variant(const clattn_op *op, size_t index);
 /* Why a variant cannot serve these arguments on this context's device; NULL if it can. Valid until the next call. */
 CLATTN_API const char *clattn_op_refusal(clattn_context *context, const clattn_op *op, const void *args, const char *variant);
 
+/* The variants that this context does not use because their first use gave wrong results or could not be built: at that
+ * time examples of the operation are run with the variant on a queue of clattn's own and compared with the reference; it
+ * waits for these only, never for the application's queue. Whatever fits next takes the place; each demotion is logged as a
+ * warning. What passes is remembered in the cache directory for this device, driver and release. Gives the reason of the
+ * index-th demotion, with its operation and variant (each may be NULL); NULL past the end. */
+CLATTN_API const char *clattn_op_demotion(clattn_context *context, size_t index, const clattn_op **op, const char **variant);
+
 /* Checks the inputs and parameters of `args` (its output pointers are ignored) and gives the shape of every output in the
  * order of the fields: ranks[i], shapes[i][..], dtypes[i] for the i-th OUTPUT field; rank -1 for an output that these
  * arguments do not have. Arrays hold `capacity` entries. Tensors need no buffer. */

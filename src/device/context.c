@@ -1,7 +1,9 @@
 /* Opening and closing contexts, on clattn's own OpenCL objects or on borrowed ones. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "internal.h"
+#include "system.h"
 
 #define DEFAULT_CACHE_LIMIT ((uint64_t)256 << 20)
 
@@ -40,6 +42,22 @@ static clattn_status open_borrowed(clattn_context *context, const clattn_opencl_
     return CLATTN_OK;
 }
 
+/* CPU devices run the same kernels as the tests, and their users wait for the start of short programs. */
+static clattn_status choose_self_check(clattn_context *context, clattn_self_check_mode mode) {
+    const char *text = mode ? NULL : clattn_system_environment("CLATTN_SELF_CHECK");
+    context->self_check = mode ? mode == CLATTN_SELF_CHECK_ON : text ? strcmp(text, "on") == 0 : context->info.kind != CLATTN_DEVICE_CPU;
+    if (!text || context->self_check || strcmp(text, "off") == 0) return CLATTN_OK;
+    return clattn_fail(context, CLATTN_ERROR_ARGUMENT, "CLATTN_SELF_CHECK is \"%.60s\"; expected on or off", text);
+}
+
+static void free_checks(clattn_context *context) {
+    while (context->checks) {
+        void *first = context->checks;
+        context->checks = *(void **)first;
+        free(first);
+    }
+}
+
 clattn_status clattn_open(clattn_context **result, const clattn_open_params *params) {
     static const clattn_open_params defaults = { 0 };
     if (!result) return CLATTN_ERROR_ARGUMENT;
@@ -50,6 +68,7 @@ clattn_status clattn_open(clattn_context **result, const clattn_open_params *par
     context->log_user = params->log_user;
     clattn_status status = params->opencl ? open_borrowed(context, params->opencl) : open_own(context, params);
     if (!status) status = clattn_caps_apply(context, params->caps);
+    if (!status) status = choose_self_check(context, params->self_check);
     if (status) return status;
     if (!params->no_cache) context->cache_directory = clattn_cache_directory(params->cache_directory);
     context->cache_limit = params->cache_limit ? params->cache_limit : DEFAULT_CACHE_LIMIT;
@@ -73,6 +92,7 @@ void clattn_close(clattn_context **pointer) {
     if (context->last) clReleaseEvent(context->last);
     if (context->queue) clReleaseCommandQueue(context->queue);
     if (context->context) clReleaseContext(context->context);
+    free_checks(context);
     free(context->cache_directory);
     free(context);
 }

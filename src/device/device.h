@@ -12,6 +12,21 @@ clattn_status clattn_fail(clattn_context *context, clattn_status status, const c
 void clattn_prefix_message(clattn_context *context, const char *prefix);
 void clattn_log(clattn_context *context, clattn_log_level level, const char *format, ...) CLATTN_PRINTF(3, 4);
 
+/* ---- Checks of variants ---- */
+
+/* Until the end the context works on a queue and with idle memory of its own; the message kept stays as it is. NULL: not
+ * possible. Buffers made in between are freed in between. Ends in reverse order when nested. */
+typedef struct clattn_aside clattn_aside;
+clattn_aside *clattn_aside_begin(clattn_context *context);
+void clattn_aside_end(clattn_context *context, clattn_aside *aside);
+/* Whether a check of that name has passed before with this device, driver and these kernels (kept in the cache). */
+bool clattn_verdict_known(clattn_context *context, const char *name);
+void clattn_verdict_keep(clattn_context *context, const char *name);
+/* A list of items that each begin with a pointer to the next and are freed with the context. */
+void **clattn_context_checks(clattn_context *context);
+/* Whether variants are to be checked. */
+bool clattn_context_checked(const clattn_context *context);
+
 /* ---- Buffers: pooled device memory, counted references ---- */
 
 clattn_status clattn_buffer_new(clattn_context *context, size_t size, clattn_buffer **buffer);

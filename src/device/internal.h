@@ -57,6 +57,8 @@ struct clattn_context {
     bool profiling; /* the queue keeps times */
     clattn_trace_fn trace;
     void *trace_user;
+    bool self_check;
+    void *checks; /* a list of the operations: clattn_context_checks */
     clattn_log_fn log;
     void *log_user;
     cl_int driver_error;

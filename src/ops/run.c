@@ -1,6 +1,7 @@
 /* Running an operation: checks, packing of tensors that kernels cannot walk, the choice of a variant, clean-up. */
 #include "check.h"
 #include "dims.h"
+#include "selfcheck.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -239,6 +240,7 @@ static const clattn_variant *choose(clattn_call *call, const void *args, const c
         const clattn_variant *variant = &code->variants[i];
         if (name && strcmp(name, variant->name)) continue;
         const char *refusal = variant->refusal ? variant->refusal(call, args) : NULL;
+        if (!refusal) refusal = clattn_self_check(call->context, call->op, variant);
         if (!refusal) return variant;
         if (!name) continue;
         clattn_call_fail(call, CLATTN_ERROR_UNSUPPORTED, "variant %s cannot run here: %s", name, refusal);
@@ -344,7 +346,10 @@ const char *clattn_op_refusal(clattn_context *context, const clattn_op *op, cons
     if (clattn_check_inputs(&call, copy, false)) return clattn_message(context);
     for (size_t i = 0; i < op->code->variant_count; i++) {
         const clattn_variant *v = &op->code->variants[i];
-        if (strcmp(v->name, variant) == 0) return v->refusal ? v->refusal(&call, copy) : NULL;
+        if (strcmp(v->name, variant) == 0) {
+            const char *refusal = v->refusal ? v->refusal(&call, copy) : NULL;
+            return refusal ? refusal : clattn_demotion_of(context, op, v);
+        }
     }
     return "there is no variant of that name";
 }

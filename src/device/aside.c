@@ -1,0 +1,104 @@
+/* Work aside: for a while the context uses an in-order queue and buffers of its own, so that neither the order nor the
+ * results of the application's queue change, and nothing waits for what stands in it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+#include "source.h"
+
+struct clattn_aside {
+    cl_command_queue queue;
+    bool out_of_order, profiling;
+    cl_event last;
+    cl_event *pending;
+    cl_uint pending_count;
+    clattn_buffer *idle;
+    size_t idle_bytes;
+    clattn_trace_fn trace;
+    cl_int driver_error;
+    char message[sizeof ((clattn_context *)NULL)->message];
+};
+
+static void keep(const clattn_context *context, clattn_aside *aside) {
+    *aside = (clattn_aside){ .queue = context->queue, .out_of_order = context->out_of_order, .profiling = context->profiling, .last = context->last, .pending = context->pending,
+        .pending_count = context->pending_count, .idle = context->idle, .idle_bytes = context->idle_bytes, .trace = context->trace, .driver_error = context->driver_error };
+    memcpy(aside->message, context->message, sizeof aside->message);
+}
+
+clattn_aside *clattn_aside_begin(clattn_context *context) {
+    cl_int error;
+    clattn_aside *aside = malloc(sizeof *aside);
+    cl_command_queue queue = aside ? clCreateCommandQueue(context->context, context->device, 0, &error) : NULL;
+    if (!queue) {
+        free(aside);
+        return NULL;
+    }
+    keep(context, aside);
+    context->queue = queue;
+    context->out_of_order = context->profiling = false;
+    context->last = NULL;
+    context->pending = NULL;
+    context->pending_count = 0;
+    context->idle = NULL;
+    context->idle_bytes = 0;
+    context->trace = NULL;
+    return aside;
+}
+
+void clattn_aside_end(clattn_context *context, clattn_aside *aside) {
+    clFinish(context->queue);
+    clReleaseCommandQueue(context->queue);
+    clattn_buffers_trim(context);
+    free(context->pending);
+    context->queue = aside->queue;
+    context->out_of_order = aside->out_of_order;
+    context->profiling = aside->profiling;
+    context->last = aside->last;
+    context->pending = aside->pending;
+    context->pending_count = aside->pending_count;
+    context->idle = aside->idle;
+    context->idle_bytes = aside->idle_bytes;
+    context->trace = aside->trace;
+    context->driver_error = aside->driver_error;
+    memcpy(context->message, aside->message, sizeof context->message);
+    free(aside);
+}
+
+/* ---- What a check found, beside the programs: for this device, its driver and these kernels ---- */
+
+static const unsigned char passed[] = "passed";
+
+/* Free it. NULL without memory or cache. Any change of any kernel asks for new checks. */
+static char *verdict_key(const clattn_context *context, const char *name) {
+    uint64_t hash = 1469598103934665603u;
+    if (!context->cache_directory) return NULL;
+    for (size_t i = 0; i < clattn_source_count; i++)
+        for (size_t k = 0; k < clattn_sources[i].size; k++) hash = (hash ^ clattn_sources[i].text[k]) * 1099511628211u;
+    return clattn_cache_key(context, (const char *)&hash, sizeof hash, name, "");
+}
+
+bool clattn_verdict_known(clattn_context *context, const char *name) {
+    size_t size = 0;
+    char *key = verdict_key(context, name);
+    unsigned char *found = key ? clattn_cache_load(context, key, &size) : NULL;
+    const bool known = found && size == sizeof passed && memcmp(found, passed, size) == 0;
+    free(found);
+    free(key);
+    return known;
+}
+
+void clattn_verdict_keep(clattn_context *context, const char *name) {
+    char *key = verdict_key(context, name);
+    if (key) clattn_cache_store(context, key, passed, sizeof passed);
+    free(key);
+}
+
+/* ---- State of the operations ---- */
+
+void **clattn_context_checks(clattn_context *context) {
+    return &context->checks;
+}
+
+bool clattn_context_checked(const clattn_context *context) {
+    return context->self_check;
+}

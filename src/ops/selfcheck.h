@@ -1,0 +1,12 @@
+/* Variants that give wrong results on a device are found at their first use. */
+#ifndef CLATTN_OPS_SELFCHECK_H
+#define CLATTN_OPS_SELFCHECK_H
+
+#include "op.h"
+
+/* Checks a variant at its first use in a context that asks for it. Why it must not be used; NULL when it may. */
+const char *clattn_self_check(clattn_context *context, const clattn_op *op, const clattn_variant *variant);
+/* The same of what is known, without a check. */
+const char *clattn_demotion_of(clattn_context *context, const clattn_op *op, const clattn_variant *variant);
+
+#endif
