@@ -124,6 +124,39 @@ typedef struct clattn_attention_args {
 } clattn_attention_args;
 CLATTN_API clattn_status clattn_attention(clattn_context *context, const clattn_attention_args *args);
 
+/* attention over many sequences that stand one after the other: sequence b has the queries cu_query[b] .. cu_query[b+1]-1 and
+ * the keys cu_key[b] .. cu_key[b+1]-1. The positions are never read back: kernels clamp them to 0..Nq, 0..Nk and make them
+ * rising; queries of no sequence have out 0, lse -inf. Dropout's index is (h*Nq + query)*Nk + key, counted through all sequences.
+ * FlashAttention's flash_attn_varlen_func. */
+typedef struct clattn_attention_varlen_args {
+    const clattn_tensor *query;       /* [Nq,H,D] */
+    const clattn_tensor *key;         /* [Nk,Hkv,D]; H % Hkv == 0 */
+    const clattn_tensor *value;       /* [Nk,Hkv,Dv] */
+    const clattn_tensor *cu_query;    /* [B+1] i32 */
+    const clattn_tensor *cu_key;      /* [B+1] i32 */
+    clattn_tensor *out;               /* [Nq,H,Dv] */
+    clattn_tensor *lse;               /* [H,Nq] */
+    float scale;                      /* 0 = 1/sqrt(D); may be negative */
+    float softcap;                    /* 0 or more; 0 = off */
+    clattn_causal causal;             /* within each sequence */
+    clattn_optional_int window_left;  /* unset or -1 = all */
+    clattn_optional_int window_right; /* unset or -1 = all */
+    float dropout;                    /* [0, 1) */
+    uint64_t seed;
+    uint64_t offset;
+} clattn_attention_varlen_args;
+CLATTN_API clattn_status clattn_attention_varlen(clattn_context *context, const clattn_attention_varlen_args *args);
+
+/* Joins S results of attention over disjoint keys (made without sinks): out = sum of out_s exp(lse_s - lse), lse the logarithm
+ * of the sum of exponentials of lse_s. A part with lse -inf is ignored whatever it holds. */
+typedef struct clattn_attention_merge_args {
+    const clattn_tensor *out; /* [S,B,H,Tq,Dv] */
+    const clattn_tensor *lse; /* [S,B,H,Tq] */
+    clattn_tensor *out_out;   /* [B,H,Tq,Dv] */
+    clattn_tensor *lse_out;   /* [B,H,Tq] */
+} clattn_attention_merge_args;
+CLATTN_API clattn_status clattn_attention_merge(clattn_context *context, const clattn_attention_merge_args *args);
+
 /* Additive attention: score(i,j) = sum_d scale[d] * tanh(inner_scale * (query[i,d] + key[j,d]) + bias[d]).
  * Equals Keras' AdditiveAttention, and its Attention(score_mode="concat") with inner_scale.
  * `scores` is refused until the next release. */

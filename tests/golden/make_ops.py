@@ -276,6 +276,133 @@ def attention(c):
           | {"bias": bias}, {"out": out.transpose(1, 2)}, f"{KERAS} ops.dot_product_attention", scale=0.4)
 
 
+    # What the peers lack or have only in part: the formula, by torch primitives.
+    def features(name, b, h, tq, tk, d, dv=None, hkv=None, past=0, keep=("out", "lse", "weights", "scores", "key_sums"), slopes=None, sinks=None,
+                 bias=None, mask=None, key_lengths=None, magnitude=1.0, **sets):
+        hkv, dv = hkv or h, dv or d
+        query, key, value = c.normal(b, h, tq, d, scale=magnitude), c.normal(b, hkv, tk, d, scale=magnitude), c.normal(b, hkv, tk, dv)
+        past_key, past_value = (c.normal(b, hkv, past, d), c.normal(b, hkv, past, dv)) if past else (None, None)
+        joined = [np.concatenate([p, now], 2) if past else now for p, now in ((past_key, key), (past_value, value))]
+        inputs = {"query": query, "key": key, "value": value, "past_key": past_key, "past_value": past_value, "alibi_slopes": slopes,
+                  "sinks": sinks, "bias": bias, "mask": mask, "key_lengths": key_lengths}
+        values = whole_attention(T(query), T(joined[0]), T(joined[1]), past, T(slopes), T(sinks), T(bias), T(mask), key_lengths, sets)
+        values |= {"present_key": T(joined[0]), "present_value": T(joined[1])}
+        c.add(name, inputs, {k: values[k] for k in keep}, f"{TORCH} primitives", **sets)
+
+    stages = {stage: {"scores_stage": stage} for stage in ("raw", "softcap", "bias", "softmax")}
+    present = ("out", "lse", "weights", "scores", "key_sums", "present_key", "present_value")
+    features("sinks", 2, 4, 5, 7, 8, hkv=2, sinks=c.normal(4), causal="bottom_right")
+    features("sinks_empty_row", 2, 2, 5, 3, 8, sinks=c.normal(2), causal="bottom_right", key_lengths=lengths(3, 0))
+    features("alibi", 2, 4, 5, 7, 8, slopes=c.uniform(0.1, 1, 4), causal="top_left")
+    features("alibi_batches_lengths", 2, 2, 5, 9, 8, slopes=c.uniform(0.1, 1, 2, 2), key_lengths=lengths(9, 6), causal="bottom_right")
+    for stage in stages:
+        features(f"scores_{stage}", 2, 2, 5, 7, 8, softcap=1.5, bias=c.normal(5, 7), mask=c.mask(2, 1, 5, 7), slopes=c.uniform(0.1, 1, 2), **stages[stage])
+    features("key_sums_larger", 1, 2, 70, 130, 16, causal="bottom_right", keep=("out", "key_sums"))
+    features("softcap", 1, 2, 17, 33, 16, softcap=2.0, magnitude=3.0)
+    features("past", 2, 2, 5, 7, 8, dv=6, past=4, causal="top_left", keep=present)
+    features("past_window", 2, 2, 5, 7, 8, past=4, window_left=3, window_right=2, keep=present)
+    features("past_bottom_right", 2, 4, 5, 7, 8, hkv=2, past=4, causal="bottom_right", key_lengths=lengths(11, 6), bias=c.normal(5, 11))
+    features("past_decode", 2, 2, 1, 1, 16, past=270, causal="top_left", slopes=c.uniform(0.01, 0.1, 2), sinks=c.normal(2), keep=("out", "lse"))
+    features("dropout", 2, 2, 5, 7, 8, dropout=0.3, seed=12345678901, offset=77)
+    features("dropout_causal", 1, 2, 33, 40, 16, dropout=0.75, seed=5, causal="bottom_right", sinks=c.normal(2))
+
+
+def philox_4x32(index, offset, seed):
+    """The word of each element: rule 9 of operations.md, Salmon et al. 2011."""
+    low, top = np.uint64(0xFFFFFFFF), np.uint64(32)
+    index = np.asarray(index, np.uint64)
+    c = [index // np.uint64(4) & low, index // np.uint64(4) >> top, np.full(index.shape, offset & 0xFFFFFFFF, np.uint64),
+         np.full(index.shape, offset >> 32, np.uint64)]
+    k = [seed & 0xFFFFFFFF, seed >> 32]
+    for _ in range(10):
+        a, b = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
+        c = [(b >> top) ^ c[1] ^ np.uint64(k[0]), b & low, (a >> top) ^ c[3] ^ np.uint64(k[1]), a & low]
+        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return np.choose((index % np.uint64(4)).astype(int), c)
+
+
+assert philox_4x32(np.arange(4), 0, 0).tolist() == [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]   # Random123's kat_vectors
+
+
+def kept(shape, sets):
+    """What dropout multiplies weights with."""
+    rate = np.float32(sets.get("dropout", 0))
+    words = philox_4x32(np.arange(math.prod(shape)).reshape(shape), sets.get("offset", 0), sets.get("seed", 0))
+    return torch.from_numpy(np.where(words < math.ceil(float(rate) * 2.0**32), 0.0, 1 / (1 - float(rate))))
+
+
+def whole_attention(query, key, value, past, slopes, sinks, bias, mask, key_lengths, sets):
+    """Rules 1-4 and 9 of operations.md; key and value hold the past."""
+    b, h, tq, _ = query.shape
+    tk, groups = key.shape[2], query.shape[1] // key.shape[1]
+    n = torch.full((b, 1, 1, 1), tk) if key_lengths is None else T(key_lengths).view(b, 1, 1, 1)
+    i, j = torch.arange(tq).view(1, 1, tq, 1), torch.arange(tk).view(1, 1, 1, tk)
+    diagonal = i + (n - tq if sets.get("causal") == "bottom_right" else past)
+    allowed = (j < n) & (i >= 0)
+    if sets.get("causal", "none") != "none":
+        allowed = allowed & (j <= diagonal)
+    if sets.get("window_left", -1) >= 0:
+        allowed = allowed & (j >= diagonal - sets["window_left"])
+    if sets.get("window_right", -1) >= 0:
+        allowed = allowed & (j <= diagonal + sets["window_right"])
+    if mask is not None:
+        allowed = allowed & mask
+    raw = query @ key.repeat_interleave(groups, 1).transpose(-1, -2) * (sets.get("scale") or 1 / math.sqrt(query.shape[-1]))
+    cap = sets.get("softcap", 0)
+    capped = cap * torch.tanh(raw / cap) if cap else raw
+    scores = capped if bias is None else capped + bias
+    if slopes is not None:
+        scores = scores - slopes.view(-1, h, 1, 1) * (i + n - tq - j).abs()
+    scores = scores.masked_fill(~allowed, -INF)
+    whole = scores if sinks is None else torch.cat([scores, sinks.view(1, h, 1, 1).expand(b, h, tq, 1)], -1)
+    weights, lse = softmax_rows(whole)
+    weights = weights[..., :tk]
+    out = weights * kept(weights.shape, sets) @ value.repeat_interleave(groups, 1)
+    shown = {"raw": raw, "softcap": capped, "bias": scores, "softmax": weights}[sets.get("scores_stage", "raw")]
+    return {"out": out, "lse": lse, "weights": weights, "scores": shown, "key_sums": weights.sum(2)}
+
+
+@operation
+def attention_varlen(c):
+    def case(name, queries, keys, h, d, dv=None, hkv=None, **sets):
+        hkv, dv = hkv or h, dv or d
+        query, key, value = c.normal(sum(queries), h, d), c.normal(sum(keys), hkv, d), c.normal(sum(keys), hkv, dv)
+        places = [np.cumsum([0, *n]).astype(np.int32) for n in (queries, keys)]
+        out, lse = torch.zeros(sum(queries), h, dv).double(), torch.zeros(h, sum(queries)).double()
+        for q0, q1, k0, k1 in zip(places[0], places[0][1:], places[1], places[1][1:]):
+            one = whole_attention(*(T(x[a:z]).transpose(0, 1)[None] for x, a, z in ((query, q0, q1), (key, k0, k1), (value, k0, k1))),
+                                  0, None, None, None, None, None, sets)
+            out[q0:q1], lse[:, q0:q1] = one["out"][0].transpose(0, 1), one["lse"][0]
+        c.add(name, {"query": query, "key": key, "value": value, "cu_query": places[0], "cu_key": places[1]}, {"out": out, "lse": lse},
+              f"{TORCH} primitives, sequence by sequence", **sets)
+
+    case("plain", (3, 5), (4, 6), 2, 8)
+    case("gqa_empty_ones", (3, 0, 1, 17), (4, 2, 0, 33), 4, 8, hkv=2, dv=5)
+    case("causal", (9, 30, 70), (9, 30, 70), 2, 16, causal="top_left")
+    case("bottom_right_window", (4, 30, 20), (9, 40, 10), 2, 16, causal="bottom_right", window_left=6)
+    case("softcap_scale", (5, 7), (7, 5), 2, 8, softcap=1.5, scale=0.7)
+
+
+@operation
+def attention_merge(c):
+    def case(name, b, h, tq, tk, d, *cuts, hidden=()):
+        query, key, value = c.normal(b, h, tq, d), c.normal(b, h, tk, d), c.normal(b, h, tk, d)
+        edges, parts = [0, *cuts, tk], []
+        for a, z in zip(edges, edges[1:]):
+            parts.append(dot_product(T(query), T(key[:, :, a:z]), T(value[:, :, a:z])))
+        whole = dot_product(T(query), T(key), T(value))
+        outs, lses = (np.stack([p[k].numpy() for p in parts]).astype(np.float32) for k in ("out", "lse"))
+        for s in hidden:   # parts of no keys may hold anything
+            lses = np.insert(lses, s, -INF, 0)
+            outs = np.insert(outs, s, np.nan, 0)
+        c.add(name, {"out": outs, "lse": lses}, {"out": whole["out"], "lse": whole["lse"]}, f"{TORCH} scaled_dot_product_attention over all keys")
+
+    case("two", 2, 3, 5, 7, 8, 3)
+    case("four", 1, 2, 17, 33, 20, 1, 16, 20)
+    case("one", 1, 2, 3, 5, 4)
+    case("ignored", 2, 2, 5, 7, 8, 3, hidden=(0, 2))
+
+
 @operation
 def multi_head_attention(c):
     def weights(e, ek, ev, inner, eo, inner_kv=None, inner_v=None, bias=True):
@@ -434,14 +561,14 @@ def additive(query, key, value, scale=None, bias=None, inner=1.0, allowed=None, 
     if bias is not None:
         inside = inside + bias
     scores = torch.tanh(inner * inside)
-    scores = (scores if scale is None else scores * scale).sum(-1)
+    unmasked = scores = (scores if scale is None else scores * scale).sum(-1)
     if allowed is not None:
         scores = scores.masked_fill(~allowed, -INF)
     weights, lse = softmax_rows(scores)
     out = weights @ value
     if query_mask is not None:
         out = torch.where(query_mask.unsqueeze(-1), out, 0.0)
-    return {"out": out, "weights": weights, "lse": lse}
+    return {"out": out, "weights": weights, "lse": lse, "scores": unmasked}
 
 
 @operation
@@ -657,14 +784,18 @@ def luong_attention(c):
 
 # ---- text: recurrent, tables -------------------------------------------------------------------------------------------
 
-def gru_weights(c, i, h, directions=None, bias=(True, True), scale=1.0):
+def recurrent_weights(c, gates, i, h, directions=None, bias=(True, True), scale=1.0):
     lead = (directions,) if directions else ()
-    w = {"w_ih": c.normal(*lead, 3 * h, i, scale=scale / math.sqrt(i)),
-         "w_hh": c.normal(*lead, 3 * h, h, scale=scale / math.sqrt(h))}
+    w = {"w_ih": c.normal(*lead, gates * h, i, scale=scale / math.sqrt(i)),
+         "w_hh": c.normal(*lead, gates * h, h, scale=scale / math.sqrt(h))}
     for name, wanted in zip(("b_ih", "b_hh"), bias):
         if wanted:
-            w[name] = c.normal(*lead, 3 * h, scale=0.5)
+            w[name] = c.normal(*lead, gates * h, scale=0.5)
     return w
+
+
+def gru_weights(c, *sizes, **more):
+    return recurrent_weights(c, 3, *sizes, **more)
 
 
 def flip_update(value):
@@ -801,6 +932,67 @@ def gru_cell(c):
     case("saturated", 2, 8, 8, scale=10.0)
     case("larger", 16, 48, 64)
     case("bahdanau_larger", 9, 64, 33, reset="before", keep="new")
+
+
+@operation
+def lstm(c):
+    def case(name, b, t, i, h, bidirectional=False, lengths=None, start=False, bias=(True, True), magnitude=1.0, spoil=False):
+        directions = 2 if bidirectional else None
+        x, w = c.normal(b, t, i, scale=magnitude), recurrent_weights(c, 4, i, h, directions, bias)
+        h0, c0 = (c.normal(directions or 1, b, h, scale=0.5) if start else None for _ in range(2))
+        m = torch.nn.LSTM(i, h, batch_first=True, bidirectional=bidirectional, dtype=torch.float64)
+        for d in range(directions or 1):
+            for key, value in zip(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), gru_parts(w, "old", d if bidirectional else None)):
+                getattr(m, f"{key}_l0" + ("_reverse" if d else "")).copy_(value)
+        begin = [torch.zeros(directions or 1, b, h, dtype=torch.float64) if one is None else T(one) for one in (h0, c0)]
+        if lengths is None:
+            out, (h_n, c_n) = m(T(x), tuple(begin))
+        else:   # torch packs no empty sequence: out stays 0, state and cell what they were
+            out, h_n, c_n = torch.zeros(b, t, h * (directions or 1), dtype=torch.float64), begin[0].clone(), begin[1].clone()
+            live = [k for k in range(b) if lengths[k]]
+            packed = torch.nn.utils.rnn.pack_padded_sequence(T(x)[live], [int(lengths[k]) for k in live], batch_first=True,
+                                                             enforce_sorted=False)
+            o, (last_h, last_c) = m(packed, tuple(one[:, live].contiguous() for one in begin))
+            out[live] = torch.nn.utils.rnn.pad_packed_sequence(o, batch_first=True, total_length=t)[0]
+            h_n[:, live], c_n[:, live] = last_h, last_c
+        if spoil:
+            for batch, one in enumerate(lengths):
+                x[batch, one:] = np.nan
+        c.add(name, {"x": x, "h0": h0, "c0": c0, "lengths": lengths} | w, {"out": out, "h_n": h_n, "c_n": c_n},
+              f"{TORCH} nn.LSTM" + (" on a packed sequence" if lengths is not None else ""),
+              **({"bidirectional": True} if bidirectional else {}))
+
+    lengths = lambda *n: np.array(n, np.int32)
+    case("plain", 2, 5, 6, 8)
+    case("no_bias", 2, 5, 6, 8, bias=(False, False))
+    case("only_b_ih", 2, 5, 6, 8, bias=(True, False))
+    case("only_b_hh", 2, 5, 6, 8, bias=(False, True))
+    case("start_state", 3, 4, 5, 7, start=True)
+    case("bidirectional", 2, 7, 5, 6, bidirectional=True)
+    case("lengths", 4, 7, 5, 6, lengths=lengths(7, 3, 1, 5), start=True, spoil=True)
+    case("bidirectional_lengths", 4, 7, 5, 6, bidirectional=True, lengths=lengths(2, 7, 1, 4), start=True, spoil=True)
+    case("length_0", 3, 5, 4, 6, bidirectional=True, lengths=lengths(5, 0, 2), start=True)
+    case("one_of_all", 1, 1, 1, 1, start=True)
+    case("odd_sizes", 3, 13, 59, 17, bidirectional=True)
+    case("saturated", 2, 6, 8, 8, magnitude=30.0)
+    case("larger", 4, 33, 48, 65, lengths=lengths(33, 17, 32, 1))
+
+
+@operation
+def lstm_cell(c):
+    def case(name, b, i, h, bias=(True, True), scale=1.0):
+        x, state, cell = c.normal(b, i), c.normal(b, h, scale=0.5), c.normal(b, h)
+        w = recurrent_weights(c, 4, i, h, bias=bias, scale=scale)
+        next_h, next_c = torch.lstm_cell(T(x), [T(state), T(cell)], *gru_parts(w, "old"))
+        c.add(name, {"x": x, "h": state, "c": cell} | w, {"h": next_h, "c": next_c}, f"{TORCH} lstm_cell")
+
+    case("plain", 3, 6, 8)
+    case("no_bias", 3, 6, 8, bias=(False, False))
+    case("only_b_hh", 3, 6, 8, bias=(False, True))
+    case("one_of_all", 1, 1, 1)
+    case("odd_sizes", 17, 59, 31)
+    case("saturated", 2, 8, 8, scale=10.0)
+    case("larger", 16, 48, 64)
 
 
 @operation

@@ -146,3 +146,8 @@ Test(attention, refusals) {
 Test(attention, goldens) {
     test_goldens("attention");
 }
+
+/* ONNX's node cases; those that do not map are named in attention_onnx.txt. */
+Test(attention, onnx) {
+    test_goldens("attention_onnx");
+}

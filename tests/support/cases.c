@@ -321,10 +321,12 @@ void test_goldens(const char *name) {
     cr_assert_not_null(directory, "CLATTN_TEST_GOLDEN names the directory tests/golden; `meson test` sets it");
     clattn_weights *file;
     clattn_context *context = test_open();
-    const clattn_op *op = clattn_op_find(name);
-    cr_assert_not_null(op);
     snprintf(path, sizeof path, "%s/ops/%s.safetensors", directory, name);
     cr_assert_eq(clattn_weights_open(&file, path, message, sizeof message), CLATTN_OK, "%s", message);
+    const char *op_name = clattn_weights_metadata(file, "op");
+    cr_assert_not_null(op_name, "%s names no operation", path);
+    const clattn_op *op = clattn_op_find(op_name);
+    cr_assert_not_null(op, "there is no operation %s", op_name);
     const char *cases = clattn_weights_metadata(file, "cases");
     cr_assert_not_null(cases, "%s lists no cases", path);
     int runs = 0;
