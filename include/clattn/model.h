@@ -1,8 +1,8 @@
 /* clattn/model.h - the networks that ship with clattn, on its own operations. Part of libclattn-models.
  *
  * Each network is opened from a .safetensors file on a context, and used by one thread at a time, as the context is.
- * Errors: a status, and in `message` (may be NULL) one line that says what and where. Their sources, src/models/rnnsearch.c
- * and cbam_digits.c, are written as lists of layers on the public API, to be read and copied. */
+ * Errors: a status, and in `message` (may be NULL) one line that says what and where. Their sources, src/models/rnnsearch.c,
+ * luong.c and cbam_digits.c, are written as lists of layers on the public API, to be read and copied. */
 #ifndef CLATTN_MODEL_H
 #define CLATTN_MODEL_H
 
@@ -12,9 +12,11 @@
 extern "C" {
 #endif
 
-/* ---- Translation: Bahdanau, Cho and Bengio's RNNsearch (2014), greedy ---- */
+/* ---- Translation ----
+ * By "rnnsearch", Bahdanau, Cho and Bengio (2014), or "luong", Luong, Pham and Manning (2015: GRU cells, the general score,
+ * global attention, input feeding). */
 
-typedef struct clattn_rnnsearch clattn_rnnsearch;
+typedef struct clattn_translator clattn_translator;
 
 /* One sentence's result; free it with clattn_translation_free. */
 typedef struct clattn_translation {
@@ -25,15 +27,20 @@ typedef struct clattn_translation {
     char **source;      /* [source_count] */
     char **target;      /* [target_count] */
     float *alignment;   /* [target_count, source_count]: how much each target token attended each source token */
+    float score;        /* log p of the target tokens / target_count; 0 without any */
 } clattn_translation;
 
-/* Reads the weights and freezes them on the device. `*model` is NULL on failure. */
-CLATTN_API clattn_status clattn_rnnsearch_open(clattn_context *context, const char *path, clattn_rnnsearch **model, char *message, size_t message_size);
-CLATTN_API void clattn_rnnsearch_close(clattn_rnnsearch **model);
+/* The names of the models; NULL from the index after the last. */
+CLATTN_API const char *clattn_translator_model(size_t index);
 
-/* Translates `count` sentences as one batch into `results[count]` (overwritten). Letters are lower-cased, commas dropped,
- * hyphens and white space separate words. An unknown word empties its own sentence only. On failure all results are empty. */
-CLATTN_API clattn_status clattn_rnnsearch_translate(clattn_rnnsearch *model, const char *const *sentences, size_t count, clattn_translation *results, char *message, size_t message_size);
+/* Reads the weights of a model of that name and freezes them on the device. `*translator` is NULL on failure. */
+CLATTN_API clattn_status clattn_translator_open(clattn_context *context, const char *model, const char *path, clattn_translator **translator, char *message, size_t message_size);
+CLATTN_API void clattn_translator_close(clattn_translator **translator);
+
+/* Translates `count` sentences, in batches, into `results[count]` (overwritten). Letters are lower-cased, commas dropped,
+ * hyphens and white space separate words. An unknown word empties its own sentence only. On failure all results are empty.
+ * `beam`: hypotheses of each sentence, 1 (greedy) to 64; the best by `score` is the result, never below the greedy one. */
+CLATTN_API clattn_status clattn_translator_translate(clattn_translator *translator, const char *const *sentences, size_t count, int beam, clattn_translation *results, char *message, size_t message_size);
 /* Accepts NULL and a cleared struct. */
 CLATTN_API void clattn_translation_free(clattn_translation *translation);
 

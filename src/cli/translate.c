@@ -1,4 +1,4 @@
-/* clattn translate: English numbers, ordinals, dates, times and money into French, by Bahdanau's RNNsearch. */
+/* clattn translate: English numbers, ordinals, dates, times and money into French, by Bahdanau's or Luong's network. */
 #define _POSIX_C_SOURCE 200809L
 #include <clattn/model.h>
 
@@ -18,18 +18,22 @@
 
 static const char help[] =
     "clattn translate [TEXT] [options]: English into French, by attention\n\n"
-    "Translates numbers, ordinals, dates, times of day and amounts of money in words, by Bahdanau's RNNsearch (2014).\n"
+    "Translates numbers, ordinals, dates, times of day and amounts of money in words, by Bahdanau's RNNsearch (2014) or\n"
+    "Luong's network with input feeding (2015).\n"
     "Without TEXT it reads lines from stdin and prints one translation a line, in order; an empty line gives an empty\n"
     "line. A line with an unknown word gives an empty line and a message on stderr; the exit code is then 2 at the end.\n\n"
+    "  --model NAME         rnnsearch (default) or luong\n"
+    "  --beam N             search among N hypotheses a sentence, 1..64, for the best log p / length; 1 = greedy (default)\n"
     "  --heatmap FILE.png   draw which source word each target word attended (one sentence)\n"
     "  --alignment          print the same in the terminal (one sentence)\n"
-    "  --weights FILE       other weights than the shipped rnnsearch.safetensors\n" CLI_DEVICE_HELP
+    "  --weights FILE       other weights of the model than the shipped ones\n" CLI_DEVICE_HELP
     "\nExample: clattn translate \"two hundred and eighty-one\" --heatmap alignment.png\n";
 
 typedef struct translate_options {
     cli_device_options device;
     char *text; /* NULL: stdin */
-    const char *heatmap, *weights;
+    const char *heatmap, *model, *weights; /* model NULL: the first */
+    long beam;
     bool alignment;
 } translate_options;
 
@@ -46,9 +50,19 @@ static bool append_text(translate_options *options, const char *word) {
     return true;
 }
 
+static bool check_model(const char *name) {
+    char list[256] = "";
+    for (size_t i = 0; clattn_translator_model(i); i++) {
+        if (strcmp(clattn_translator_model(i), name) == 0) return true;
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", clattn_translator_model(i));
+    }
+    cli_error(COMMAND, "unknown model %s; the models are %s", name, list);
+    return false;
+}
+
 /* -1: go on; else the exit code. */
 static int parse(int argc, char **argv, translate_options *options) {
-    static const char *const known[] = { "--heatmap", "--alignment", "--weights", "--device", "--verbose", "--help", NULL };
+    static const char *const known[] = { "--model", "--beam", "--heatmap", "--alignment", "--weights", "--device", "--verbose", "--help", NULL };
     cli_arguments a = { .argc = argc, .argv = argv, .index = 1 };
     bool only_text = false;
     while (a.index < argc) {
@@ -67,6 +81,11 @@ static int parse(int argc, char **argv, translate_options *options) {
             options->alignment = true;
         } else if (cli_option_value(&a, "--heatmap", &value)) {
             options->heatmap = value;
+        } else if (cli_option_value(&a, "--model", &value)) {
+            if (value && !check_model(value)) return CLI_BAD_USE;
+            options->model = value;
+        } else if (cli_option_value(&a, "--beam", &value)) {
+            if (value && !cli_integer(COMMAND, "--beam", value, 1, 64, &options->beam)) return CLI_BAD_USE;
         } else if (cli_option_value(&a, "--weights", &value)) {
             options->weights = value;
         } else {
@@ -99,11 +118,11 @@ static int show_alignment(const translate_options *options, const clattn_transla
 }
 
 /* Translates lines first+1 .. first+count of the input and prints them. */
-static int run_batch(clattn_rnnsearch *model, const translate_options *options, char *const *lines, size_t count, size_t first) {
+static int run_batch(clattn_translator *translator, const translate_options *options, char *const *lines, size_t count, size_t first) {
     clattn_translation results[BATCH];
     char message[512];
     int code = CLI_DONE;
-    const clattn_status status = clattn_rnnsearch_translate(model, (const char *const *)lines, count, results, message, sizeof message);
+    const clattn_status status = clattn_translator_translate(translator, (const char *const *)lines, count, (int)options->beam, results, message, sizeof message);
     if (status) {
         cli_error(COMMAND, "%s", message);
         return cli_exit_code(status);
@@ -139,7 +158,7 @@ static char *read_line(void) {
     return line;
 }
 
-static int run_lines(clattn_rnnsearch *model, const translate_options *options) {
+static int run_lines(clattn_translator *translator, const translate_options *options) {
     const bool one_only = options->heatmap || options->alignment;
     const size_t batch = isatty(STDIN_FILENO) ? 1 : BATCH;
     size_t first = 0, count;
@@ -152,7 +171,7 @@ static int run_lines(clattn_rnnsearch *model, const translate_options *options) 
         const bool too_many = one_only && first + count > 1;
         if (too_many) code = cli_error(COMMAND, "--heatmap and --alignment take one sentence; stdin has more than one line");
         else if (count) {
-            const int result = run_batch(model, options, lines, count, first);
+            const int result = run_batch(translator, options, lines, count, first);
             if (result) code = result;
             fflush(stdout);
         }
@@ -166,23 +185,30 @@ static int run_lines(clattn_rnnsearch *model, const translate_options *options) 
 
 /* ---- The command ---- */
 
+static void weights_of(const char *model, char *path, size_t size) {
+    char name[64];
+    snprintf(name, sizeof name, "%s.safetensors", model);
+    cli_weights_path(name, path, size);
+}
+
 static int run(clattn_context *context, const translate_options *options) {
     char path[4096], message[512];
-    clattn_rnnsearch *model;
+    clattn_translator *translator;
+    const char *model = options->model ? options->model : clattn_translator_model(0);
     if (options->weights) snprintf(path, sizeof path, "%s", options->weights);
-    else cli_weights_path("rnnsearch.safetensors", path, sizeof path);
-    const clattn_status status = clattn_rnnsearch_open(context, path, &model, message, sizeof message);
+    else weights_of(model, path, sizeof path);
+    const clattn_status status = clattn_translator_open(context, model, path, &translator, message, sizeof message);
     if (status) {
         cli_error(COMMAND, "%s", message);
         return cli_exit_code(status);
     }
-    const int code = options->text ? run_batch(model, options, &options->text, 1, 0) : run_lines(model, options);
-    clattn_rnnsearch_close(&model);
+    const int code = options->text ? run_batch(translator, options, &options->text, 1, 0) : run_lines(translator, options);
+    clattn_translator_close(&translator);
     return code;
 }
 
 int cli_translate(int argc, char **argv) {
-    translate_options options = { .device = { .command = COMMAND } };
+    translate_options options = { .device = { .command = COMMAND }, .beam = 1 };
     clattn_context *context = NULL;
     int code = parse(argc, argv, &options);
     if (code < 0) {

@@ -20,13 +20,13 @@ static bool succeeded(clattn_layers *layers, clattn_status status) {
     return status == CLATTN_OK;
 }
 
-static void free_temporaries(clattn_layers *layers) {
+void clattn_layers_release(clattn_layers *layers) {
     while (layers->temporary_count) clattn_tensor_free(&layers->temporaries[--layers->temporary_count]);
 }
 
 clattn_status clattn_layers_end(clattn_layers *layers, char *message, size_t message_size) {
     const clattn_status status = layers->status;
-    free_temporaries(layers);
+    clattn_layers_release(layers);
     if (message && message_size) snprintf(message, message_size, "%s", status ? layers->message : "");
     layers->status = CLATTN_OK;
     layers->message[0] = '\0';
@@ -63,7 +63,7 @@ clattn_status clattn_layers_open(clattn_layers *layers, clattn_context *context,
 }
 
 void clattn_layers_close(clattn_layers *layers) {
-    free_temporaries(layers);
+    clattn_layers_release(layers);
     for (size_t i = 0; layers->weights && i < clattn_weights_count(layers->file); i++) clattn_tensor_free(&layers->weights[i]);
     free(layers->weights);
     free(layers->temporaries);
@@ -97,6 +97,16 @@ clattn_tensor clattn_layers_tensor(clattn_layers *layers, clattn_dtype dtype, in
         layers->temporary_capacity = capacity;
     }
     if (succeeded(layers, clattn_tensor_create(layers->context, &tensor, dtype, rank, shape, host))) layers->temporaries[layers->temporary_count++] = tensor;
+    return tensor;
+}
+
+clattn_tensor clattn_layers_zeros(clattn_layers *layers, int rank, const int64_t *shape) {
+    size_t count = 1;
+    for (int i = 0; i < rank; i++) count *= (size_t)shape[i];
+    float *zeros = calloc(count + 1, sizeof *zeros);
+    if (!zeros) clattn_layers_fail(layers, CLATTN_ERROR_OUT_OF_MEMORY, "out of host memory");
+    const clattn_tensor tensor = clattn_layers_tensor(layers, CLATTN_F32, rank, shape, zeros);
+    free(zeros);
     return tensor;
 }
 
@@ -136,4 +146,27 @@ void clattn_layers_run(clattn_layers *layers, const char *name, void *args, ...)
 
 void clattn_layers_read(clattn_layers *layers, const clattn_tensor *tensor, void *host) {
     if (!layers->status) succeeded(layers, clattn_tensor_read(layers->context, tensor, host));
+}
+
+/* ---- Layers that several networks have ---- */
+
+clattn_tensor clattn_layers_embedding(clattn_layers *layers, clattn_tensor ids, const char *table) {
+    clattn_tensor out = { 0 };
+    clattn_embedding_args args = { .table = clattn_layers_weight(layers, "%s", table), .ids = &ids };
+    clattn_layers_run(layers, "embedding", &args, &args.out, &out, NULL);
+    return out;
+}
+
+clattn_tensor clattn_layers_linear(clattn_layers *layers, clattn_tensor x, const char *weight, const char *bias, clattn_activation_kind activation) {
+    clattn_tensor out = { 0 };
+    clattn_linear_args args = { .x = &x, .weight = clattn_layers_weight(layers, "%s", weight), .bias = bias ? clattn_layers_weight(layers, "%s", bias) : NULL, .activation = activation };
+    clattn_layers_run(layers, "linear", &args, &args.out, &out, NULL);
+    return out;
+}
+
+clattn_tensor clattn_layers_joined(clattn_layers *layers, clattn_tensor a, clattn_tensor b) {
+    clattn_tensor out = { 0 };
+    clattn_concat_args args = { .x = { &a, &b } };
+    clattn_layers_run(layers, "concat", &args, &args.out, &out, NULL);
+    return out;
 }

@@ -26,14 +26,24 @@ const clattn_tensor *clattn_layers_weight(clattn_layers *layers, const char *for
 /* A tensor that lives until clattn_layers_end. `host` may be NULL. */
 clattn_tensor clattn_layers_tensor(clattn_layers *layers, clattn_dtype dtype, int rank, const int64_t *shape, const void *host);
 
+clattn_tensor clattn_layers_zeros(clattn_layers *layers, int rank, const int64_t *shape);
+
 /* Runs an operation by name. Then follow pairs up to NULL: the address of an output field of `args`, and the tensor that
  * is to become that output (made here, of the right shape). */
 void clattn_layers_run(clattn_layers *layers, const char *op, void *args, ...);
+
+/* Layers that several networks have. Weights go by name; `bias` may be NULL. */
+clattn_tensor clattn_layers_embedding(clattn_layers *layers, clattn_tensor ids, const char *table);
+clattn_tensor clattn_layers_linear(clattn_layers *layers, clattn_tensor x, const char *weight, const char *bias, clattn_activation_kind activation);
+/* Two tensors joined along the last axis. */
+clattn_tensor clattn_layers_joined(clattn_layers *layers, clattn_tensor a, clattn_tensor b);
 
 /* Reads a tensor to host memory; waits. */
 void clattn_layers_read(clattn_layers *layers, const clattn_tensor *tensor, void *host);
 
 void clattn_layers_fail(clattn_layers *layers, clattn_status status, const char *format, ...) CLATTN_PRINTF(3, 4);
+/* Frees the temporaries of a run that goes on without them. */
+void clattn_layers_release(clattn_layers *layers);
 /* Frees the temporaries, gives the status and message, and is ready for the next run. */
 clattn_status clattn_layers_end(clattn_layers *layers, char *message, size_t message_size);
 

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Stores what PyTorch computes with the shipped weights, so that the C results can be compared with it without Python.
 
-    python tests/golden/make_models.py        (after either model was trained again; models/requirements.txt)
+    python tests/golden/make_models.py        (after a model was trained again; models/requirements.txt)
 
-translate.tsv          `english<TAB>french`, 240 held-out sentences (48 of each kind), french as the model translates it greedily
-translate.safetensors  alignment.<i> [target tokens + 1, source tokens + 1] f32 of line i (from 0); the last row and column are <eos>
+translate.tsv, translate_luong.tsv
+                       `english<TAB>french`, 240 held-out sentences (48 of each kind), french as the model translates it greedily
+translate.safetensors, translate_luong.safetensors
+                       alignment.<i> [target tokens + 1, source tokens + 1] f32 of line i (from 0); the last row and column are <eos>
 classify.safetensors   input [100,1,28,28] (the network's input, from train_digits.py's preprocessing of digits/*.png sorted by name; the names, one
                        a line, are in the metadata `names`), logits and probability [100,10], gate.channel.<n> [100,C], gate.spatial.<n> [100,1,H,W]
                        for n = 0 the stem, 1..3 the blocks
@@ -22,17 +24,18 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "..", "..")
 sys.path.insert(0, os.path.join(ROOT, "models"))
 import train_digits  # noqa: E402
+import train_luong  # noqa: E402
 import train_translate  # noqa: E402
 
 EACH = 48
 
 
-def translate():
-    model = train_translate.load(os.path.join(ROOT, "models", "rnnsearch.safetensors"))
+def translate(network, name):
+    model = train_translate.load(os.path.join(ROOT, "models", network.metadata["model"] + ".safetensors"), network)
     rows = [(k, *x) for k in train_translate.KINDS for x in train_translate.pairs(k, EACH, 7, "--held-out")]
     results = model.translate([train_translate.source_tokens(e) for _, e, _ in rows])
     tensors, right = {}, 0
-    with open(os.path.join(HERE, "translate.tsv"), "w", encoding="utf-8") as out:
+    with open(os.path.join(HERE, name + ".tsv"), "w", encoding="utf-8") as out:
         for i, ((_, e, f), (words, alignment)) in enumerate(zip(rows, results)):
             french = train_translate.detokenise(words)
             right += french == f
@@ -41,8 +44,8 @@ def translate():
             # one at a time must give what the batch gives
             (alone, a), = model.translate([train_translate.source_tokens(e)])
             assert alone == words and (a - alignment).abs().max() < 1e-5
-    save_file(tensors, os.path.join(HERE, "translate.safetensors"), {"format": "pt", "made_by": f"torch {torch.__version__}"})
-    print(f"{len(rows)} sentences, {right} translated exactly")
+    save_file(tensors, os.path.join(HERE, name + ".safetensors"), {"format": "pt", "made_by": f"torch {torch.__version__}"})
+    print(f"{name}: {len(rows)} sentences, {right} translated exactly")
 
 
 def classify():
@@ -62,5 +65,6 @@ def classify():
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    translate()
+    translate(train_translate.RNNsearch, "translate")
+    translate(train_luong.Luong, "translate_luong")
     classify()

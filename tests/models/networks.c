@@ -1,4 +1,4 @@
-/* Both shipped networks against PyTorch's stored results on the same weights (tests/golden/make_models.py). */
+/* The shipped networks against PyTorch's stored results on the same weights (tests/golden/make_models.py). */
 #include <clattn/file.h>
 #include <clattn/model.h>
 #include <criterion/criterion.h>
@@ -63,9 +63,10 @@ static char *copied(const char *text, size_t length) {
     return copy;
 }
 
-static void read_sentences(sentences *s) {
-    char path[512], line[1024];
-    golden_path("translate.tsv", path, sizeof path);
+static void read_sentences(const char *golden, sentences *s) {
+    char path[512], name[64], line[1024];
+    snprintf(name, sizeof name, "%s.tsv", golden);
+    golden_path(name, path, sizeof path);
     FILE *file = fopen(path, "r");
     cr_assert_not_null(file, "%s", path);
     for (s->count = 0; s->count < MAX_SENTENCES && fgets(line, sizeof line, file); s->count++) {
@@ -89,46 +90,126 @@ static void expect_translation(const clattn_weights *golden, size_t i, const cla
     cr_expect_leq(d, TOLERANCE, "sentence %zu: alignment differs by %g", i, d);
 }
 
-static void translate_all(size_t batch) {
-    char path[512], message[512];
+/* A model on a context. */
+typedef struct opened {
+    clattn_context *context;
+    clattn_translator *translator;
+} opened;
+
+static opened open_translator(const char *model) {
+    char path[512], name[64], message[512];
+    opened o = { .context = test_open() };
+    snprintf(name, sizeof name, "%s.safetensors", model);
+    model_path(name, path, sizeof path);
+    cr_assert_eq(clattn_translator_open(o.context, model, path, &o.translator, message, sizeof message), CLATTN_OK, "%s", message);
+    return o;
+}
+
+static void close_translator(opened *o) {
+    clattn_translator_close(&o->translator);
+    clattn_close(&o->context);
+}
+
+static void translate(const opened *o, char *const *lines, size_t count, int beam, clattn_translation *found) {
+    char message[512];
+    cr_assert_eq(clattn_translator_translate(o->translator, (const char *const *)lines, count, beam, found, message, sizeof message), CLATTN_OK, "%s", message);
+}
+
+/* golden: the name of the stored results of that model. */
+static void translate_all(const char *model, const char *golden, size_t batch) {
+    char name[64];
     static sentences s;
-    clattn_rnnsearch *model;
-    clattn_weights *golden = open_golden("translate.safetensors");
-    clattn_context *context = test_open();
-    read_sentences(&s);
-    model_path("rnnsearch.safetensors", path, sizeof path);
-    cr_assert_eq(clattn_rnnsearch_open(context, path, &model, message, sizeof message), CLATTN_OK, "%s", message);
+    snprintf(name, sizeof name, "%s.safetensors", golden);
+    clattn_weights *results = open_golden(name);
+    opened o = open_translator(model);
+    read_sentences(golden, &s);
     for (size_t first = 0; first < s.count; first += batch) {
         clattn_translation found[MAX_SENTENCES];
         const size_t count = s.count - first < batch ? s.count - first : batch;
-        cr_assert_eq(clattn_rnnsearch_translate(model, (const char *const *)s.english + first, count, found, message, sizeof message), CLATTN_OK, "%s", message);
+        translate(&o, s.english + first, count, 1, found);
         for (size_t i = 0; i < count; i++) {
-            expect_translation(golden, first + i, &found[i], s.french[first + i]);
+            expect_translation(results, first + i, &found[i], s.french[first + i]);
             clattn_translation_free(&found[i]);
         }
     }
-    clattn_rnnsearch_close(&model);
-    clattn_close(&context);
-    clattn_weights_close(&golden);
+    close_translator(&o);
+    clattn_weights_close(&results);
 }
 
 Test(rnnsearch, equals_pytorch_in_batches) {
-    translate_all(64);
+    translate_all("rnnsearch", "translate", 64);
 }
 
 Test(rnnsearch, equals_pytorch_one_by_one) {
-    translate_all(1);
+    translate_all("rnnsearch", "translate", 1);
 }
 
-Test(rnnsearch, unknown_words_and_empty_sentences) {
-    char path[512], message[512];
-    clattn_rnnsearch *model;
+Test(luong, equals_pytorch_in_batches) {
+    translate_all("luong", "translate_luong", 64);
+}
+
+Test(luong, equals_pytorch_one_by_one) {
+    translate_all("luong", "translate_luong", 1);
+}
+
+/* A wider beam ends with a score that is no lower than the greedy one, whatever stands with it in the batch. */
+static void compare_beams(const char *model, const char *golden, int beam) {
+    enum { COUNT = 40 };
+    static sentences s;
+    char *lines[COUNT];
+    clattn_translation greedy[COUNT], found[COUNT];
+    opened o = open_translator(model);
+    read_sentences(golden, &s);
+    for (size_t i = 0; i < COUNT; i++) lines[i] = s.english[i * s.count / COUNT];
+    translate(&o, lines, COUNT, 1, greedy);
+    translate(&o, lines, COUNT, beam, found);
+    for (size_t i = 0; i < COUNT; i++) {
+        cr_expect_geq(found[i].score, greedy[i].score - 1e-6f, "%s: %g with beam %d, %g greedy", lines[i], (double)found[i].score, beam, (double)greedy[i].score);
+        cr_expect_leq(found[i].score, 0, "%s", lines[i]);
+        cr_expect_gt(found[i].target_count, 0);
+        cr_expect(found[i].score > greedy[i].score + 1e-6f || strcmp(found[i].text, greedy[i].text) == 0, "%s: \"%s\" is no better than \"%s\"", lines[i], found[i].text, greedy[i].text);
+        clattn_translation_free(&greedy[i]);
+        clattn_translation_free(&found[i]);
+    }
+    close_translator(&o);
+}
+
+Test(rnnsearch, beam_never_below_greedy) {
+    compare_beams("rnnsearch", "translate", 4);
+}
+
+Test(luong, beam_never_below_greedy) {
+    compare_beams("luong", "translate_luong", 4);
+}
+
+Test(luong, widest_beam) {
+    compare_beams("luong", "translate_luong", 64);
+}
+
+/* The same sentences give the same bits again. */
+Test(luong, beam_repeats) {
+    char *lines[] = { "two hundred and eighty-one", "", "half past seven in the evening" };
+    clattn_translation first[3], second[3];
+    opened o = open_translator("luong");
+    translate(&o, lines, 3, 5, first);
+    translate(&o, lines, 3, 5, second);
+    for (int i = 0; i < 3; i++) {
+        cr_expect_str_eq(first[i].text, second[i].text);
+        cr_expect_eq(first[i].score, second[i].score);
+        cr_assert_eq(first[i].target_count, second[i].target_count);
+        const size_t cells = (size_t)first[i].target_count * (size_t)first[i].source_count;
+        cr_expect(cells == 0 || memcmp(first[i].alignment, second[i].alignment, cells * sizeof(float)) == 0);
+        clattn_translation_free(&first[i]);
+        clattn_translation_free(&second[i]);
+    }
+    close_translator(&o);
+}
+
+static void unknown_and_empty(const char *model, int beam) {
+    char *lines[] = { "Two Hundred, and  EIGHTY-ONE", "", "two zebras", " ,- " };
     clattn_translation found[4];
-    clattn_context *context = test_open();
-    model_path("rnnsearch.safetensors", path, sizeof path);
-    cr_assert_eq(clattn_rnnsearch_open(context, path, &model, message, sizeof message), CLATTN_OK, "%s", message);
-    const char *const lines[] = { "Two Hundred, and  EIGHTY-ONE", "", "two zebras", " ,- " };
-    cr_assert_eq(clattn_rnnsearch_translate(model, lines, 4, found, message, sizeof message), CLATTN_OK, "%s", message);
+    opened o = open_translator(model);
+    translate(&o, lines, 4, beam, found);
     cr_expect_str_eq(found[0].text, "deux cent quatre-vingt-un");
     cr_expect_str_eq(found[1].text, "");
     cr_expect_null(found[1].unknown_word);
@@ -137,20 +218,44 @@ Test(rnnsearch, unknown_words_and_empty_sentences) {
     cr_expect_str_eq(found[3].text, "");
     cr_expect_null(found[3].unknown_word);
     for (int i = 0; i < 4; i++) clattn_translation_free(&found[i]);
-    clattn_rnnsearch_close(&model);
+    close_translator(&o);
+}
+
+Test(rnnsearch, unknown_words_and_empty_sentences) {
+    unknown_and_empty("rnnsearch", 1);
+}
+
+Test(luong, unknown_words_and_empty_sentences) {
+    unknown_and_empty("luong", 3);
+}
+
+Test(translator, refuses_other_weights) {
+    char path[512], message[512];
+    clattn_translator *translator;
+    clattn_context *context = test_open();
+    model_path("cbam_digits.safetensors", path, sizeof path);
+    cr_expect_eq(clattn_translator_open(context, "rnnsearch", path, &translator, message, sizeof message), CLATTN_ERROR_FORMAT);
+    cr_expect_not_null(strstr(message, "expected \"rnnsearch\""), "%s", message);
+    cr_expect_null(translator);
+    cr_expect_eq(clattn_translator_open(context, "rnnsearch", "/nowhere.safetensors", &translator, message, sizeof message), CLATTN_ERROR_FILE);
+    cr_expect_eq(clattn_translator_open(context, "vaswani", path, &translator, message, sizeof message), CLATTN_ERROR_ARGUMENT);
+    cr_expect_not_null(strstr(message, "vaswani"), "%s", message);
+    cr_expect_null(translator);
     clattn_close(&context);
 }
 
-Test(rnnsearch, refuses_other_weights) {
-    char path[512], message[512];
-    clattn_rnnsearch *model;
-    clattn_context *context = test_open();
-    model_path("cbam_digits.safetensors", path, sizeof path);
-    cr_expect_eq(clattn_rnnsearch_open(context, path, &model, message, sizeof message), CLATTN_ERROR_FORMAT);
-    cr_expect_not_null(strstr(message, "expected \"rnnsearch\""), "%s", message);
-    cr_expect_null(model);
-    cr_expect_eq(clattn_rnnsearch_open(context, "/nowhere.safetensors", &model, message, sizeof message), CLATTN_ERROR_FILE);
-    clattn_close(&context);
+Test(translator, refuses_other_beams) {
+    static const int beams[] = { -1, 0, 65 };
+    const char *const line = "one";
+    char message[512];
+    clattn_translation found;
+    opened o = open_translator("rnnsearch");
+    for (size_t i = 0; i < sizeof beams / sizeof *beams; i++) {
+        cr_expect_eq(clattn_translator_translate(o.translator, &line, 1, beams[i], &found, message, sizeof message), CLATTN_ERROR_ARGUMENT);
+        cr_expect_not_null(strstr(message, "expected 1..64"), "%s", message);
+        cr_expect_null(found.text);
+    }
+    close_translator(&o);
 }
 
 /* ---- Digits ---- */
