@@ -1,0 +1,49 @@
+# The OpenCL implementations beside PoCL that the tests run on. Sourced by .ci/run and .ci/full after scripts/setup.sh.
+# None becomes a platform of the machine's own: each is loaded through OCL_ICD_VENDORS for single commands only.
+
+platforms=$PWD/build-platforms
+
+# Unpacks packages with what they need beside the tree, so that the loader's default platforms stay as they are.
+unpack() {
+    mkdir -p "$platforms/rusticl/debs"
+    (cd "$platforms/rusticl/debs" && apt-get download -qq "$@" && for package in *.deb; do dpkg -x "$package" ../root; done)
+}
+
+intel_install() {
+    [ -f "$platforms/intel/lib/libintelocl.so" ] || { python3 -m venv "$platforms/intel" && "$platforms/intel/bin/pip" install -q --no-deps intel-opencl-rt tbb intel-cmplr-lib-rt; }
+    mkdir -p "$platforms/icd-intel"
+    echo "$platforms/intel/lib/libintelocl.so" > "$platforms/icd-intel/intel.icd"
+}
+
+rusticl_install() {
+    install_missing libclang-cpp15 libllvm15 libdrm2 libelf1 libexpat1 libsensors5 libzstd1
+    [ -f "$platforms/rusticl/root/usr/lib/x86_64-linux-gnu/libRusticlOpenCL.so.1" ] || unpack mesa-opencl-icd libclc-15 libclc-15-dev libllvmspirvlib15
+    mkdir -p "$platforms/icd-rusticl"
+    echo "$platforms/rusticl/root/usr/lib/x86_64-linux-gnu/libRusticlOpenCL.so.1" > "$platforms/icd-rusticl/rusticl.icd"
+}
+
+on_intel() {
+    env LD_LIBRARY_PATH="$platforms/intel/lib" OCL_ICD_VENDORS="$platforms/icd-intel" "$@"
+}
+
+on_rusticl() {
+    env LD_LIBRARY_PATH="$platforms/rusticl/root/usr/lib/x86_64-linux-gnu" OCL_ICD_VENDORS="$platforms/icd-rusticl" RUSTICL_ENABLE=llvmpipe "$@"
+}
+
+# on_oclgrind LOG COMMAND...: fails also when the log is not empty, for Oclgrind's own exit code stays 0.
+on_oclgrind() {
+    log=$1
+    shift
+    : > "$log"
+    oclgrind --data-races --log "$log" "$@" || return 1
+    [ -s "$log" ] || return 0
+    head -n 20 "$log" >&2
+    return 1
+}
+
+# expect_device NAME COMMAND...: the tool, run so, sees a device whose line has that name.
+expect_device() {
+    name=$1
+    shift
+    "$@" devices | grep -qi "$name" || { echo "platforms: no device of $name" >&2; return 1; }
+}
