@@ -3,6 +3,7 @@
 #define CLATTN_CLATTN_H
 
 #include <clattn/device.h>
+#include <clattn/kv_cache.h>
 #include <clattn/log.h>
 #include <clattn/ops.h>
 #include <clattn/registry.h>
