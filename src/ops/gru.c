@@ -1,6 +1,6 @@
 /* gru and gru_cell. The input's part of all gates is one linear; the recurrent part runs in one launch for the whole
  * sequence (CPUs), or as one linear and one kernel a step. */
-#include "op.h"
+#include "recurrent.h"
 
 /* What both operations have in common; a cell is a sequence of one step. */
 typedef struct unit {
@@ -18,40 +18,13 @@ static unit unit_of_cell(const clattn_call *call, const clattn_gru_cell_args *a)
     return (unit){ .x = a->x, .w_ih = a->w_ih, .w_hh = a->w_hh, .b_ih = a->b_ih, .b_hh = a->b_hh, .h0 = a->h, .h_n = a->h_out, .directions = 1, .b = clattn_dim(call, "B"), .t = 1, .i = clattn_dim(call, "I"), .h = clattn_dim(call, "H"), .reset = a->reset, .keep = a->keep };
 }
 
-/* Rows `first`.. of one direction of a tensor of rows, as a matrix of its own. */
-static clattn_tensor part(const clattn_tensor *whole, int64_t direction, int64_t all_rows, int64_t first, int64_t rows, int64_t columns) {
-    clattn_tensor view = *whole;
-    view.rank = 2;
-    view.offset += (direction * all_rows + first) * columns;
-    view.shape[0] = rows;
-    view.shape[1] = columns;
-    view.strides[0] = columns;
-    view.strides[1] = 1;
-    return view;
+/* Sums of rows first..first+rows of one direction's W_hh. */
+static clattn_status gates(clattn_call *call, const unit *u, const clattn_tensor *x, int64_t direction, int64_t first, int64_t rows, clattn_tensor *out) {
+    return clattn_recurrent_sums(call, x, u->w_hh, u->b_hh, direction, 3 * u->h, first, rows, out);
 }
 
-static clattn_tensor part_of_bias(const clattn_tensor *whole, int64_t direction, int64_t all_rows, int64_t first, int64_t rows) {
-    clattn_tensor view = part(whole, direction, all_rows, first, rows, 1);
-    view.rank = 1;
-    return view;
-}
-
-/* out = x W^T + b with rows first..first+rows of one direction's weight. */
-static clattn_status gates(clattn_call *call, const unit *u, const clattn_tensor *x, const clattn_tensor *w, const clattn_tensor *b, int64_t direction, int64_t first, int64_t rows, clattn_tensor *out) {
-    const clattn_tensor weight = part(w, direction, 3 * u->h, first, rows, x->shape[x->rank - 1]);
-    const clattn_tensor bias = b ? part_of_bias(b, direction, 3 * u->h, first, rows) : (clattn_tensor){ 0 };
-    return clattn_linear(call->context, &(clattn_linear_args){ .x = x, .weight = &weight, .bias = b ? &bias : NULL, .out = out });
-}
-
-/* gi [direction][B,T,3H]. */
 static clattn_status project(clattn_call *call, const unit *u, clattn_tensor *gi) {
-    const clattn_tensor x = part(u->x, 0, 0, 0, u->b * u->t, u->i);
-    clattn_status status = clattn_scratch(call, gi, CLATTN_F32, 3, (int64_t[]){ u->directions, u->b * u->t, 3 * u->h });
-    for (int64_t d = 0; d < u->directions && !status; d++) {
-        clattn_tensor to = part(gi, d, u->b * u->t, 0, u->b * u->t, 3 * u->h);
-        status = gates(call, u, &x, u->w_ih, u->b_ih, d, 0, 3 * u->h, &to);
-    }
-    return status;
+    return clattn_recurrent_inputs(call, u->x, u->w_ih, u->b_ih, u->directions, u->b * u->t, u->i, 3 * u->h, gi);
 }
 
 /* ---- cpu: a few rows of the batch run through the whole sequence in one launch ---- */
@@ -114,7 +87,7 @@ static clattn_status make_room(clattn_call *call, const unit *u, stepping *s) {
 
 static clattn_status begin_state(clattn_call *call, const unit *u, stepping *s) {
     if (!u->h0) return clattn_enqueue_fill(call->context, s->state[0].buffer, 0, (size_t)(u->b * u->h) * sizeof(float), 0);
-    const clattn_tensor start = part(u->h0, s->direction, u->b, 0, u->b, u->h);
+    const clattn_tensor start = clattn_recurrent_part(u->h0, s->direction, u->b, 0, u->b, u->h);
     return clattn_copy(call, &s->state[0], &start);
 }
 
@@ -123,9 +96,9 @@ static clattn_status run_step(clattn_call *call, const unit *u, stepping *s, int
     const bool before = u->reset == CLATTN_RESET_BEFORE;
     const size_t items = (size_t)(u->b * u->h);
     const int backward = s->direction == 1, has_lengths = u->lengths != NULL;
-    clattn_status status = gates(call, u, now, u->w_hh, u->b_hh, s->direction, 0, before ? 2 * u->h : 3 * u->h, &s->gh);
+    clattn_status status = gates(call, u, now, s->direction, 0, before ? 2 * u->h : 3 * u->h, &s->gh);
     if (before && !status) status = clattn_run_kernel(call, "gru", "reset", "", 1, (size_t[]){ items }, (size_t[]){ 0 }, ARG_T(&s->gi), ARG_T(&s->gh), ARG_T(now), ARG_T(u->lengths), ARG_T(&s->gated), ARG_I64(u->b), ARG_I64(u->t), ARG_I64(u->h), ARG_I64(step), ARG_I32(backward), ARG_I32(has_lengths));
-    if (before && !status) status = gates(call, u, &s->gated, u->w_hh, u->b_hh, s->direction, 2 * u->h, u->h, &s->gn);
+    if (before && !status) status = gates(call, u, &s->gated, s->direction, 2 * u->h, u->h, &s->gn);
     if (status) return status;
     return clattn_run_kernel(call, "gru", "finish", "", 1, (size_t[]){ items }, (size_t[]){ 0 }, ARG_T(&s->gi), ARG_T(&s->gh), ARG_T(&s->gn), ARG_T(now), ARG_T(u->lengths), ARG_T(next), u->out ? ARG_T(&s->out) : ARG_T(NULL), ARG_I64(u->b), ARG_I64(u->t), ARG_I64(u->h), ARG_I64(step), ARG_I32(backward), ARG_I32(has_lengths), ARG_I64(s->gh.strides[0]), ARG_I64(s->gn.strides[0]), ARG_I64(u->directions * u->h), ARG_I32(before), ARG_I32(u->keep == CLATTN_KEEP_NEW), ARG_I32(u->out != NULL));
 }
@@ -134,7 +107,7 @@ static clattn_status run_direction(clattn_call *call, const unit *u, stepping *s
     clattn_status status = begin_state(call, u, s);
     for (int64_t step = 0; step < u->t && !status; step++) status = run_step(call, u, s, step);
     if (status || !u->h_n) return status;
-    const clattn_tensor last = part(u->h_n, s->direction, u->b, 0, u->b, u->h);
+    const clattn_tensor last = clattn_recurrent_part(u->h_n, s->direction, u->b, 0, u->b, u->h);
     return clattn_copy(call, &last, &s->state[u->t % 2]);
 }
 
@@ -144,7 +117,7 @@ static clattn_status run_steps(clattn_call *call, const unit *u) {
     clattn_status status = project(call, u, &gi);
     if (!status) status = make_room(call, u, &s);
     for (; s.direction < u->directions && !status; s.direction++) {
-        s.gi = part(&gi, s.direction, u->b * u->t, 0, u->b * u->t, 3 * u->h);
+        s.gi = clattn_recurrent_part(&gi, s.direction, u->b * u->t, 0, u->b * u->t, 3 * u->h);
         if (u->out) s.out = *u->out;
         s.out.offset += s.direction * u->h;
         status = run_direction(call, u, &s);
@@ -172,18 +145,9 @@ static const clattn_field gru_fields[] = {
     CLATTN_PARAM_WORD(clattn_gru_args, keep, "keep", keep_words, CLATTN_KEEP_OLD, "what z keeps: the old state (PyTorch) or the new (Bahdanau)"),
 };
 
-static clattn_status check_directions(clattn_call *call, const char *name, const clattn_tensor *tensor, int rank, bool bidirectional) {
-    if (!tensor || tensor->rank == rank + (bidirectional ? 1 : 0)) return CLATTN_OK;
-    return clattn_call_fail(call, CLATTN_ERROR_SHAPE, "%s has rank %d, expected %d %s bidirectional", name, tensor->rank, rank + (bidirectional ? 1 : 0), bidirectional ? "with" : "without");
-}
-
 static clattn_status prepare_gru(clattn_call *call, void *raw) {
     const clattn_gru_args *a = raw;
-    clattn_dim_set(call, "R", a->bidirectional ? 2 : 1);
-    clattn_status status = check_directions(call, "w_ih", a->w_ih, 2, a->bidirectional);
-    if (!status) status = check_directions(call, "w_hh", a->w_hh, 2, a->bidirectional);
-    if (!status) status = check_directions(call, "b_ih", a->b_ih, 1, a->bidirectional);
-    return status ? status : check_directions(call, "b_hh", a->b_hh, 1, a->bidirectional);
+    return clattn_recurrent_directions(call, a->bidirectional, a->w_ih, a->w_hh, a->b_ih, a->b_hh);
 }
 
 static clattn_status enqueue_gru_cpu(clattn_call *call, const void *args) {

@@ -1,0 +1,47 @@
+#include "recurrent.h"
+
+clattn_tensor clattn_recurrent_part(const clattn_tensor *whole, int64_t direction, int64_t all_rows, int64_t first, int64_t rows, int64_t columns) {
+    clattn_tensor view = *whole;
+    view.rank = 2;
+    view.offset += (direction * all_rows + first) * columns;
+    view.shape[0] = rows;
+    view.shape[1] = columns;
+    view.strides[0] = columns;
+    view.strides[1] = 1;
+    return view;
+}
+
+static clattn_tensor part_of_bias(const clattn_tensor *whole, int64_t direction, int64_t all_rows, int64_t first, int64_t rows) {
+    clattn_tensor view = clattn_recurrent_part(whole, direction, all_rows, first, rows, 1);
+    view.rank = 1;
+    return view;
+}
+
+clattn_status clattn_recurrent_sums(clattn_call *call, const clattn_tensor *x, const clattn_tensor *w, const clattn_tensor *b, int64_t direction, int64_t all_rows, int64_t first, int64_t rows, clattn_tensor *out) {
+    const clattn_tensor weight = clattn_recurrent_part(w, direction, all_rows, first, rows, x->shape[x->rank - 1]);
+    const clattn_tensor bias = b ? part_of_bias(b, direction, all_rows, first, rows) : (clattn_tensor){ 0 };
+    return clattn_linear(call->context, &(clattn_linear_args){ .x = x, .weight = &weight, .bias = b ? &bias : NULL, .out = out });
+}
+
+clattn_status clattn_recurrent_inputs(clattn_call *call, const clattn_tensor *x, const clattn_tensor *w, const clattn_tensor *b, int64_t directions, int64_t steps, int64_t inputs, int64_t rows, clattn_tensor *gi) {
+    const clattn_tensor all = clattn_recurrent_part(x, 0, 0, 0, steps, inputs);
+    clattn_status status = clattn_scratch(call, gi, CLATTN_F32, 3, (int64_t[]){ directions, steps, rows });
+    for (int64_t d = 0; d < directions && !status; d++) {
+        clattn_tensor to = clattn_recurrent_part(gi, d, steps, 0, steps, rows);
+        status = clattn_recurrent_sums(call, &all, w, b, d, rows, 0, rows, &to);
+    }
+    return status;
+}
+
+static clattn_status check_directions(clattn_call *call, const char *name, const clattn_tensor *tensor, int rank, bool bidirectional) {
+    if (!tensor || tensor->rank == rank + (bidirectional ? 1 : 0)) return CLATTN_OK;
+    return clattn_call_fail(call, CLATTN_ERROR_SHAPE, "%s has rank %d, expected %d %s bidirectional", name, tensor->rank, rank + (bidirectional ? 1 : 0), bidirectional ? "with" : "without");
+}
+
+clattn_status clattn_recurrent_directions(clattn_call *call, bool bidirectional, const clattn_tensor *w_ih, const clattn_tensor *w_hh, const clattn_tensor *b_ih, const clattn_tensor *b_hh) {
+    clattn_dim_set(call, "R", bidirectional ? 2 : 1);
+    clattn_status status = check_directions(call, "w_ih", w_ih, 2, bidirectional);
+    if (!status) status = check_directions(call, "w_hh", w_hh, 2, bidirectional);
+    if (!status) status = check_directions(call, "b_ih", b_ih, 1, bidirectional);
+    return status ? status : check_directions(call, "b_hh", b_hh, 1, bidirectional);
+}
