@@ -30,7 +30,7 @@ static const clattn_field fields[] = {
     CLATTN_PARAM_WORD(ARGS, causal, "causal", causal_words, 0, "top_left: key <= query; bottom_right: counted from the last key"),
     CLATTN_PARAM(ARGS, window_left, "window_left", CLATTN_FIELD_OPT_INT, -1, -1, 9e15, "keys before the diagonal that count; -1 = all"),
     CLATTN_PARAM(ARGS, window_right, "window_right", CLATTN_FIELD_OPT_INT, -1, -1, 9e15, "keys after the diagonal that count; -1 = all"),
-    CLATTN_PARAM(ARGS, dropout, "dropout", CLATTN_FIELD_FLOAT, 0, 0, 0.99999994, "rate at which weights are dropped for out; at least 0, below 1"),
+    CLATTN_PARAM(ARGS, dropout, "dropout", CLATTN_FIELD_FLOAT, 0, 0, 1 - 0x1p-24, "rate at which weights are dropped for out; at least 0, below 1"),
     CLATTN_PARAM(ARGS, seed, "seed", CLATTN_FIELD_U64, 0, 0, 0, "of dropout"),
     CLATTN_PARAM(ARGS, offset, "offset", CLATTN_FIELD_U64, 0, 0, 0, "of dropout; another for each call that is to be independent"),
     CLATTN_PARAM_WORD(ARGS, scores_stage, "scores_stage", stage_words, 0, "where scores is taken: raw = scaled, unmasked; softcap; bias = after bias, slopes and masks, -inf where excluded; softmax = the weights"),

@@ -111,7 +111,7 @@ Test(attention, scores_and_key_sums) {
 Test(attention, dropout) {
     test_cases((const char *const[]){
         SOME " dropout=0.3" ALL, SOME " dropout=0.9 seed=1234567890123456789 offset=987654321098765432 causal=bottom_right" ALL, "attention query[1,2,130,16] key[1,2,270,16] value[1,2,270,16] dropout=0.5 seed=7 key_lengths[1]:259" ALL,
-        "attention query[1,1,3,16] key[1,1,5,16] value[1,1,5,16] dropout=0.0001" ALL, "attention query[1,2,3,260] key[1,2,4,260] value[1,2,4,40] dropout=0.5 sinks[2]" ALL, "attention query[1,1,65,16] key[1,1,65,16] value[1,1,65,16] dropout=0.99999994" ALL, NULL });
+        "attention query[1,1,3,16] key[1,1,5,16] value[1,1,5,16] dropout=0.0001" ALL, "attention query[1,2,3,260] key[1,2,4,260] value[1,2,4,40] dropout=0.5 sinks[2]" ALL, "attention query[1,1,65,16] key[1,1,65,16] value[1,1,65,16] dropout=0.99999994" ALL, FEW " seed=5 dropout=0 -> out", NULL });
 }
 
 Test(attention, past_and_present) {
