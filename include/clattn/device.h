@@ -40,7 +40,7 @@ CLATTN_API clattn_status clattn_device_list(clattn_device_info *devices, size_t 
 
 /* Whether a variant's first use in a context compares it with the reference (clattn_op_demotion). */
 typedef enum clattn_self_check_mode {
-    CLATTN_SELF_CHECK_DEFAULT, /* the environment's CLATTN_SELF_CHECK (on, off); else on, but off on CPU devices, whose kernels the tests run */
+    CLATTN_SELF_CHECK_DEFAULT, /* the environment's CLATTN_SELF_CHECK (on, off); else on, but off on CPU devices, whose kernels the tests run, and on Oclgrind */
     CLATTN_SELF_CHECK_ON,
     CLATTN_SELF_CHECK_OFF
 } clattn_self_check_mode;
