@@ -11,6 +11,7 @@
 #include "digit.h"
 #include "draw.h"
 #include "image.h"
+#include "json.h"
 #include "weights.h"
 
 #define BATCH 64
@@ -23,6 +24,7 @@ static const char help[] =
     "read there is a message on stderr; the others go on, and the exit code is 2 at the end.\n\n"
     "  --maps DIR           write STEM-channel-N.png (the channel gates as bars) and STEM-spatial-N.png (the spatial gate\n"
     "                       over the picture) for each of the network's 4 CBAM modules, N = 1 next to the picture\n"
+    "  --json               one JSON array: file, class, and the probabilities of all classes\n"
     "  --weights FILE       other weights than the shipped cbam_digits.safetensors\n" CLI_DEVICE_HELP
     "\nExample: clattn classify digits/*.png\n";
 
@@ -31,13 +33,14 @@ typedef struct classify_options {
     const char **files;
     size_t count;
     const char *maps, *weights;
+    json_t *results; /* --json: an array to add to */
 } classify_options;
 
 /* ---- Options ---- */
 
 /* -1: go on; else the exit code. */
 static int parse(int argc, char **argv, classify_options *options) {
-    static const char *const known[] = { "--maps", "--weights", "--device", "--verbose", "--help", NULL };
+    static const char *const known[] = { "--maps", "--weights", "--json", "--device", "--verbose", "--help", NULL };
     cli_arguments a = { .argc = argc, .argv = argv, .index = 1 };
     bool only_files = false;
     while (a.index < argc) {
@@ -52,6 +55,8 @@ static int parse(int argc, char **argv, classify_options *options) {
         } else if (cli_option(&a, "--help") || cli_option(&a, "-h")) {
             fputs(help, stdout);
             return CLI_DONE;
+        } else if (cli_option(&a, "--json")) {
+            if (!options->results) options->results = json_array();
         } else if (cli_option_value(&a, "--maps", &value)) {
             options->maps = value;
         } else if (cli_option_value(&a, "--weights", &value)) {
@@ -130,13 +135,20 @@ static int load(batch *b, const classify_options *options, const char *file) {
     return CLI_DONE;
 }
 
-static void print_results(const clattn_cbam_digits *model, const batch *b, const float *probabilities) {
+static void add_result(const clattn_cbam_digits *model, json_t *results, const char *file, const float *p, int best) {
+    json_t *all = json_object();
+    for (int k = 0; k < CLATTN_DIGITS_CLASSES; k++) json_object_set_new(all, clattn_cbam_digits_class(model, k), json_finite((double)p[k]));
+    json_array_append_new(results, json_pack("{s:o, s:o, s:o, s:o}", "file", json_text(file), "class", json_text(clattn_cbam_digits_class(model, best)), "probability", json_finite((double)p[best]), "probabilities", all));
+}
+
+static void print_results(const clattn_cbam_digits *model, const classify_options *options, const batch *b, const float *probabilities) {
     for (size_t i = 0; i < b->count; i++) {
         const float *p = probabilities + i * CLATTN_DIGITS_CLASSES;
         int best = 0;
         for (int k = 1; k < CLATTN_DIGITS_CLASSES; k++)
             if (p[k] > p[best]) best = k;
-        printf("%s\t%s\t%.4f\n", b->file[i], clattn_cbam_digits_class(model, best), (double)p[best]);
+        if (options->results) add_result(model, options->results, b->file[i], p, best);
+        else printf("%s\t%s\t%.4f\n", b->file[i], clattn_cbam_digits_class(model, best), (double)p[best]);
     }
 }
 
@@ -151,7 +163,7 @@ static int run_batch(clattn_cbam_digits *model, const classify_options *options,
         cli_error(COMMAND, "%s", message);
         return cli_exit_code(status);
     }
-    print_results(model, b, probabilities);
+    print_results(model, options, b, probabilities);
     for (int n = 0; options->maps && n < CLATTN_DIGITS_GATES; n++) {
         if (!code) code = draw_gate(options, b->file[0], &b->picture[0], &b->frame[0], &gates[n], n + 1);
         clattn_gates_free(&gates[n]);
@@ -209,7 +221,14 @@ int cli_classify(int argc, char **argv) {
     options.files = calloc((size_t)argc + 1, sizeof *options.files);
     if (!options.files) return cli_error(COMMAND, "out of memory");
     int code = parse(argc, argv, &options);
-    if (code < 0) code = check_and_run(&options);
+    if (code < 0) {
+        code = check_and_run(&options);
+        if (options.results && code != CLI_DEVICE_FAILED) {
+            const int printed = json_print(COMMAND, json_incref(options.results), JSON_INDENT(2) | JSON_REAL_PRECISION(7));
+            if (printed) code = printed;
+        }
+    }
+    json_decref(options.results);
     free(options.files);
     return code;
 }

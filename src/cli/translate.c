@@ -9,6 +9,7 @@
 
 #include "cli.h"
 #include "draw.h"
+#include "json.h"
 #include "terminal.h"
 #include "utf8.h"
 #include "weights.h"
@@ -26,6 +27,7 @@ static const char help[] =
     "  --beam N             search among N hypotheses a sentence, 1..64, for the best log p / length; 1 = greedy (default)\n"
     "  --heatmap FILE.png   draw which source word each target word attended (one sentence)\n"
     "  --alignment          print the same in the terminal (one sentence)\n"
+    "  --json               one JSON object a line: text, tokens of both sides, alignment[target][source]\n"
     "  --weights FILE       other weights of the model than the shipped ones\n" CLI_DEVICE_HELP
     "\nExample: clattn translate \"two hundred and eighty-one\" --heatmap alignment.png\n";
 
@@ -34,7 +36,7 @@ typedef struct translate_options {
     char *text; /* NULL: stdin */
     const char *heatmap, *model, *weights; /* model NULL: the first */
     long beam;
-    bool alignment;
+    bool alignment, json;
 } translate_options;
 
 /* ---- Options ---- */
@@ -62,7 +64,7 @@ static bool check_model(const char *name) {
 
 /* -1: go on; else the exit code. */
 static int parse(int argc, char **argv, translate_options *options) {
-    static const char *const known[] = { "--model", "--beam", "--heatmap", "--alignment", "--weights", "--device", "--verbose", "--help", NULL };
+    static const char *const known[] = { "--model", "--beam", "--heatmap", "--alignment", "--weights", "--json", "--device", "--verbose", "--help", NULL };
     cli_arguments a = { .argc = argc, .argv = argv, .index = 1 };
     bool only_text = false;
     while (a.index < argc) {
@@ -77,6 +79,8 @@ static int parse(int argc, char **argv, translate_options *options) {
         } else if (cli_option(&a, "--help") || cli_option(&a, "-h")) {
             fputs(help, stdout);
             return CLI_DONE;
+        } else if (cli_option(&a, "--json")) {
+            options->json = true;
         } else if (cli_option(&a, "--alignment")) {
             options->alignment = true;
         } else if (cli_option_value(&a, "--heatmap", &value)) {
@@ -109,12 +113,30 @@ static int show_alignment(const translate_options *options, const clattn_transla
         .row_label = (const char *const *)t->target, .column_label = (const char *const *)t->source };
     char message[512];
     if (t->target_count == 0) return cli_error(COMMAND, "there is no alignment to show: the sentence is empty");
-    if (options->alignment) {
+    if (options->alignment && !options->json) {
         fputc('\n', stdout);
         terminal_alignment(stdout, &alignment);
     }
     if (options->heatmap && draw_heatmap(options->heatmap, &alignment, t->text, message, sizeof message)) return cli_error(COMMAND, "%s", message);
     return CLI_DONE;
+}
+
+static json_t *tokens_array(char *const *tokens, int count) {
+    json_t *all = json_array();
+    for (int i = 0; i < count; i++) json_array_append_new(all, json_text(tokens[i]));
+    return all;
+}
+
+static int print_json(const clattn_translation *t) {
+    json_t *rows = json_array();
+    for (int i = 0; i < t->target_count; i++) {
+        json_t *row = json_array();
+        for (int k = 0; k < t->source_count; k++) json_array_append_new(row, json_finite((double)t->alignment[(size_t)i * (size_t)t->source_count + (size_t)k]));
+        json_array_append_new(rows, row);
+    }
+    json_t *whole = json_pack("{s:o, s:o, s:o, s:o, s:o}", "text", json_text(t->text), "source", tokens_array(t->source, t->source_count), "target", tokens_array(t->target, t->target_count), "alignment", rows,
+        "unknown_word", t->unknown_word ? json_text(t->unknown_word) : json_null());
+    return json_print(COMMAND, whole, JSON_COMPACT | JSON_REAL_PRECISION(6));
 }
 
 /* Translates lines first+1 .. first+count of the input and prints them. */
@@ -128,7 +150,8 @@ static int run_batch(clattn_translator *translator, const translate_options *opt
         return cli_exit_code(status);
     }
     for (size_t i = 0; i < count; i++) {
-        puts(results[i].text);
+        if (!options->json) puts(results[i].text);
+        else if (print_json(&results[i])) code = CLI_DEVICE_FAILED;
         if (results[i].unknown_word) {
             report_unknown(first + i + 1, results[i].unknown_word);
             code = CLI_BAD_USE;
