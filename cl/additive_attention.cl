@@ -483,3 +483,24 @@ __kernel void scalar(IN(query), IN(key), IN(value), IN(scale), IN(bias), IN_BOOL
     for (long k = 0; weights && k < keys; k++) weights[k] = weights[k] == -INFINITY ? 0.0f : exp(weights[k] - m) * inverse;
 }
 #endif
+
+#ifdef KERNEL_unmasked
+/* The scores of all pairs, masked or not. */
+__kernel void unmasked(IN(query), IN(key), IN(scale), IN(bias), OUT(scores), const long count, const long queries, const long keys, const long size, const float inner) {
+    const long n = get_global_id(0);
+    if (n >= count) return;
+    SHIFT(query);
+    SHIFT(key);
+    if (scale) SHIFT(scale);
+    if (bias) SHIFT(bias);
+    SHIFT(scores);
+    query += n / keys * size;
+    key += (n / keys / queries * keys + n % keys) * size;
+    float sum = 0.0f;
+    for (long d = 0; d < size; d++) {
+        const float t = tanh(fma(inner, query[d] + key[d], bias ? bias[d] : 0.0f));
+        sum = fma(scale ? scale[d] : 1.0f, t, sum);
+    }
+    scores[n] = sum;
+}
+#endif

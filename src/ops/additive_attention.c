@@ -13,7 +13,7 @@ static const clattn_field fields[] = {
     CLATTN_OUT(clattn_additive_attention_args, out, "out", "B,Tq,Dv", 0, "weighted sums of the values"),
     CLATTN_OUT(clattn_additive_attention_args, weights, "weights", "B,Tq,Tk", CLATTN_FIELD_OPTIONAL, "softmax of the scores"),
     CLATTN_OUT(clattn_additive_attention_args, lse, "lse", "B,Tq", CLATTN_FIELD_OPTIONAL, "logarithm of the sum of the scores' exponentials"),
-    { .name = "scores", .kind = CLATTN_FIELD_OUTPUT, .offset = offsetof(clattn_additive_attention_args, scores), .flags = CLATTN_FIELD_OPTIONAL | CLATTN_FIELD_LATER, .shape = "B,Tq,Tk", .text = "unmasked scores" },
+    CLATTN_OUT(clattn_additive_attention_args, scores, "scores", "B,Tq,Tk", CLATTN_FIELD_OPTIONAL, "of all pairs, masked or not"),
     CLATTN_PARAM(clattn_additive_attention_args, causal, "causal", CLATTN_FIELD_BOOL, 0, 0, 0, "query i attends keys 0..i"),
     CLATTN_PARAM(clattn_additive_attention_args, inner_scale, "inner_scale", CLATTN_FIELD_OPT_FLOAT, 1, 0, 0, "factor of query + key inside the tanh"),
 };
@@ -80,6 +80,17 @@ static clattn_status make_values(clattn_call *call, const clattn_additive_attent
     return clattn_run_kernel(call, "additive_attention", "pad", "", 1, (size_t[]){ (size_t)(s->batches * s->keys) }, (size_t[]){ 1 }, ARG_T(a->value), ARG_T(values), ARG_I64(s->value_size), ARG_I64(s->value_padded));
 }
 
+/* The scores by a pass of their own: those of the attention are made where masks and exponents of 2 come in. */
+static clattn_status write_scores(clattn_call *call, const clattn_additive_attention_args *a, const additive_sizes *s) {
+    const int64_t count = s->batches * s->queries * s->keys;
+    if (!a->scores) return CLATTN_OK;
+    return clattn_run_kernel(call, "additive_attention", "unmasked", "", 1, (size_t[]){ (size_t)count }, (size_t[]){ 0 }, ARG_T(a->query), ARG_T(a->key), ARG_T(a->scale), ARG_T(a->bias), ARG_T(a->scores), ARG_I64(count), ARG_I64(s->queries), ARG_I64(s->keys), ARG_I64(s->size), ARG_F32(a->inner_scale.value));
+}
+
+static bool only_scores(const clattn_additive_attention_args *a) {
+    return !a->out && !a->weights && !a->lse;
+}
+
 /* ---- Variants ---- */
 
 static const char *cpu_refusal(const clattn_call *call, const void *raw) {
@@ -93,7 +104,7 @@ static const char *step_refusal(const clattn_call *call, const void *raw) {
     return cpu_refusal(call, raw);
 }
 
-static clattn_status enqueue_cpu(clattn_call *call, const void *raw) {
+static clattn_status attend_cpu(clattn_call *call, const void *raw) {
     const clattn_additive_attention_args *a = raw;
     const additive_sizes s = sizes_of(call, a);
     clattn_tensor prepared, key_powers, key_marks, powers, plain, marks, values, sums;
@@ -108,7 +119,7 @@ static clattn_status enqueue_cpu(clattn_call *call, const void *raw) {
         clattn_arg_strides4(a->key_mask), clattn_arg_strides4(a->query_mask), clattn_arg_strides4(a->mask), ARG_I64(s.queries), ARG_I64(s.blocks), ARG_I64(s.keys), ARG_I64(s.key_rows), ARG_I64(s.size), ARG_I64(s.padded), ARG_I64(s.value_size), ARG_I64(s.value_padded), ARG_F32(s.factor), ARG_I32(a->causal));
 }
 
-static clattn_status enqueue_step(clattn_call *call, const void *raw) {
+static clattn_status attend_step(clattn_call *call, const void *raw) {
     const clattn_additive_attention_args *a = raw;
     const additive_sizes s = sizes_of(call, a);
     clattn_tensor prepared, scores;
@@ -120,12 +131,30 @@ static clattn_status enqueue_step(clattn_call *call, const void *raw) {
         clattn_arg_strides4(a->key_mask), clattn_arg_strides4(a->query_mask), clattn_arg_strides4(a->mask), ARG_I64(s.queries), ARG_I64(s.keys), ARG_I64(s.size), ARG_I64(s.vectors), ARG_I64(s.value_size), ARG_F32(s.factor), ARG_I32(a->causal));
 }
 
-static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {
+static clattn_status attend_scalar(clattn_call *call, const void *raw) {
     const clattn_additive_attention_args *a = raw;
     const additive_sizes s = sizes_of(call, a);
     return clattn_run_kernel(call, "additive_attention", "scalar", "", 1, (size_t[]){ (size_t)(s.batches * s.queries) }, (size_t[]){ 0 },
         ARG_T(a->query), ARG_T(a->key), ARG_T(a->value), ARG_T(a->scale), ARG_T(a->bias), ARG_T(a->key_mask), ARG_T(a->query_mask), ARG_T(a->mask), ARG_T(a->out), ARG_T(a->weights), ARG_T(a->lse),
         clattn_arg_strides4(a->key_mask), clattn_arg_strides4(a->query_mask), clattn_arg_strides4(a->mask), ARG_I64(s.batches), ARG_I64(s.queries), ARG_I64(s.keys), ARG_I64(s.size), ARG_I64(s.value_size), ARG_F32(a->inner_scale.value), ARG_I32(a->causal));
+}
+
+static clattn_status enqueue(clattn_call *call, const void *raw, clattn_status (*attend)(clattn_call *, const void *)) {
+    const additive_sizes s = sizes_of(call, raw);
+    const clattn_status status = write_scores(call, raw, &s);
+    return status || only_scores(raw) ? status : attend(call, raw);
+}
+
+static clattn_status enqueue_cpu(clattn_call *call, const void *raw) {
+    return enqueue(call, raw, attend_cpu);
+}
+
+static clattn_status enqueue_step(clattn_call *call, const void *raw) {
+    return enqueue(call, raw, attend_step);
+}
+
+static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {
+    return enqueue(call, raw, attend_scalar);
 }
 
 static const clattn_variant variants[] = {
@@ -145,7 +174,7 @@ static void work(const clattn_call *call, const void *raw, double *flops, double
 void clattn_reference_additive_attention(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
 static const char *const examples[] = {
-    "additive_attention query[1,2,20] value[1,9,20] scale[20]", "additive_attention query[1,17,20] value[1,9,20] scale[20] bias[20]", NULL };
+    "additive_attention query[1,2,20] value[1,9,20] scale[20]", "additive_attention query[1,17,20] value[1,9,20] scale[20] bias[20]", "additive_attention query[1,2,20] value[1,9,20] -> scores", NULL };
 static const clattn_op_code code = { .prepare = prepare, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_additive_attention, .work = work, .examples = examples };
 static const clattn_op op_additive_attention = { "additive_attention", "softmax over keys of sum_d scale tanh(inner_scale (query + key) + bias), times the values", "Keras AdditiveAttention, Attention(score_mode=\"concat\")", sizeof(clattn_additive_attention_args), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(additive_attention)

@@ -36,6 +36,15 @@ static double weigh(const clattn_additive_attention_args *a, int64_t b, int64_t 
     return sum == 0 ? -INFINITY : largest + log(sum);
 }
 
+static void score_row(const clattn_additive_attention_args *a, int64_t b, int64_t i, clattn_bounds *bounds) {
+    const int64_t queries = ref_size(a->query, 1), keys = ref_size(a->key, 1), size = ref_size(a->query, 2), n = b * queries + i;
+    for (int64_t j = 0; j < keys; j++) {
+        const double s = score(a, ref_values(a->query) + n * size, ref_values(a->key) + (b * keys + j) * size, size);
+        ref_values(a->scores)[n * keys + j] = s;
+        if (isfinite(s)) ref_bound(&bounds->score, fabs(s));
+    }
+}
+
 static void row(const clattn_additive_attention_args *a, int64_t b, int64_t i, const double *w) {
     const int64_t keys = ref_size(a->key, 1), size = ref_size(a->value, 2), n = b * ref_size(a->query, 1) + i;
     const bool shown = !a->query_mask || ref_values(a->query_mask)[n] != 0;
@@ -59,6 +68,7 @@ void clattn_reference_additive_attention(const clattn_call *call, const void *ar
             if (a->lse) ref_values(a->lse)[n] = lse;
             if (a->weights) memcpy(ref_values(a->weights) + n * keys, w, (size_t)keys * sizeof *w);
             if (a->out) row(a, b, i, w);
+            if (a->scores) score_row(a, b, i, bounds);
         }
     free(w);
 }

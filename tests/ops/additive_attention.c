@@ -53,9 +53,16 @@ Test(additive_attention, outputs) {
         "additive_attention query[2,35,20] value[2,70,20] scale[20] causal=true" ALL, "additive_attention query[2,3,20] value[2,70,20] scale[20] key_mask[2,70]" ALL, "additive_attention query[2,35,20]*30 value[2,70,33] key[2,70,20]*30 mask[2,35,70]" ALL, NULL });
 }
 
+Test(additive_attention, scores) {
+    test_cases((const char *const[]){
+        "additive_attention query[2,5,8] value[2,7,3] key[2,7,8] scale[8] bias[8] -> out scores", "additive_attention query[2,19,8] value[2,33,8] key_mask[2,33]%0.5 causal=true -> out weights lse scores", "additive_attention query[1,3,17] value[1,9,17] inner_scale=-1.5 -> scores",
+        "additive_attention query[1,3,4] value[1,0,5] key[1,0,4] -> scores", "additive_attention query[2,3,0] value[2,3,4] key[2,3,0] -> scores", NULL });
+    test_outputs_independent((const char *const[]){ "additive_attention query[2,35,20] value[2,70,20] scale[20] causal=true -> out weights lse scores", NULL });
+}
+
 Test(additive_attention, refusals) {
     test_refusals((const char *const[]){
-        "additive_attention query[2,5,8] value[2,7,8] -> scores => scores is not supported in this release", "additive_attention value[2,7,8] => query is missing", "additive_attention query[2,5,8] => value is missing",
+        "additive_attention value[2,7,8] => query is missing", "additive_attention query[2,5,8] => value is missing",
         "additive_attention query[2,5,8] value[2,7,3] => key [2,7,3] does not fit query [2,5,8]: D is 8 there, 3 here", "additive_attention query[2,5,8] value[3,7,8] => value [3,7,8] does not fit query [2,5,8]: B is 2 there, 3 here",
         "additive_attention query[2,5,8] value[2,7,8] scale[7] => scale [7]", "additive_attention query[2,5,8] value[2,7,8] mask[2,5,6] => mask [2,5,6]", "additive_attention query[2,5,8] value[2,7,8] mask[5,7] => wrong rank 2",
         "additive_attention query[2,5,8] value[2,7,8] inner_scale=inf => finite", NULL });
