@@ -158,8 +158,7 @@ typedef struct clattn_attention_merge_args {
 CLATTN_API clattn_status clattn_attention_merge(clattn_context *context, const clattn_attention_merge_args *args);
 
 /* Additive attention: score(i,j) = sum_d scale[d] * tanh(inner_scale * (query[i,d] + key[j,d]) + bias[d]).
- * Equals Keras' AdditiveAttention, and its Attention(score_mode="concat") with inner_scale.
- * `scores` is refused until the next release. */
+ * Equals Keras' AdditiveAttention, and its Attention(score_mode="concat") with inner_scale. */
 typedef struct clattn_additive_attention_args {
     const clattn_tensor *query;      /* [B,Tq,D] */
     const clattn_tensor *value;      /* [B,Tk,Dv] */
