@@ -150,6 +150,14 @@ static clattn_status run_scalar_sums(clattn_call *call, const attention_problem 
     return clattn_run_kernel(call, "attention", "scalar_key_sums", "", 1, (size_t[]){ (size_t)count }, (size_t[]){ 0 }, ATTENTION_ARGS(p), ARG_T(p->tensors.lse), ARG_T(p->tensors.key_sums), ARG_I64(count));
 }
 
+/* What is asked for besides out and lse, from lse. */
+static clattn_status run_scalar_rest(clattn_call *call, const attention_problem *p) {
+    const clattn_attention_args *a = &p->tensors;
+    clattn_status status = a->weights ? run_scalar_pairs(call, p, a->weights, CLATTN_SCORES_SOFTMAX) : CLATTN_OK;
+    if (!status && a->scores) status = run_scalar_pairs(call, p, a->scores, a->scores_stage);
+    return status || !a->key_sums ? status : run_scalar_sums(call, p);
+}
+
 static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {
     const clattn_attention_args *a = raw;
     attention_problem p = problem_of(call, a);
@@ -157,9 +165,25 @@ static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {
     clattn_status status = join_past(call, &p);
     if (!status) status = clattn_attention_add_results(call, &p);
     if (!status) status = clattn_run_kernel(call, "attention", "scalar", p.dropped_below ? "-DDROPOUT" : "", 1, (size_t[]){ (size_t)items }, (size_t[]){ 0 }, ATTENTION_ARGS(&p), ATTENTION_RESULTS(&p), ARG_I64(items));
-    if (!status && a->weights) status = run_scalar_pairs(call, &p, a->weights, CLATTN_SCORES_SOFTMAX);
-    if (!status && a->scores) status = run_scalar_pairs(call, &p, a->scores, a->scores_stage);
-    return status || !a->key_sums ? status : run_scalar_sums(call, &p);
+    return status ? status : run_scalar_rest(call, &p);
+}
+
+/* ---- gpu_tile: see attention_gpu.c ---- */
+
+static const char *gpu_refusal(const clattn_call *call, const void *raw) {
+    const attention_problem p = problem_of(call, raw);
+    return clattn_attention_gpu_refusal(call, &p);
+}
+
+static clattn_status enqueue_gpu(clattn_call *call, const void *raw) {
+    const clattn_attention_args *a = raw;
+    attention_problem p = problem_of(call, a);
+    clattn_status status = join_past(call, &p);
+    if (!status) status = clattn_attention_pack(call, &p);
+    if (!status) status = clattn_attention_gpu_run(call, &p);
+    if (!status) status = run_scalar_rest(call, &p);
+    if (!status && a->out && a->out != p.tensors.out) status = clattn_copy(call, a->out, p.tensors.out);
+    return status;
 }
 
 /* ---- cpu: work-groups of one, vectors along the queries ---- */
@@ -315,6 +339,7 @@ static clattn_status enqueue_decode(clattn_call *call, const void *raw) {
 static const clattn_variant variants[] = {
     { "decode", decode_refusal, enqueue_decode },
     { "cpu", cpu_refusal, enqueue_cpu },
+    { "gpu_tile", gpu_refusal, enqueue_gpu },
     { "scalar", NULL, enqueue_scalar },
 };
 

@@ -64,6 +64,10 @@ int64_t clattn_attention_chunks(const attention_problem *p);
 /* Pairs inside causal and window; lengths in device memory count as full. */
 double clattn_attention_pairs(const attention_problem *p);
 
+/* The variant gpu_tile: why it cannot serve, and out and lse of a packed problem. */
+const char *clattn_attention_gpu_refusal(const clattn_call *call, const attention_problem *p);
+clattn_status clattn_attention_gpu_run(clattn_call *call, attention_problem *p);
+
 /* The arguments that every kernel begins with; see PROBLEM in attention.cl. */
 #define ATTENTION_ARGS(p)                                                                                              \
     ARG_T((p)->tensors.query), ARG_T((p)->tensors.key), ARG_T((p)->tensors.mask), ARG_T((p)->tensors.bias), ARG_T((p)->tensors.key_lengths), \

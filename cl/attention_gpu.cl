@@ -1,0 +1,268 @@
+#include "common.cl"
+
+/* softmax(scale * Q K^T + bias) V for GPUs: a group holds TQ queries and goes over tiles of TK keys. GROUP = TX * TY items; item
+ * (tx, ty) has the scores of MQ queries ty + i * TY with MK keys tx + j * TX, and MQ rows of the result, MV vectors of 4 columns
+ * (tx + j * TX) each. Local memory holds rows as they lie, CHUNK columns of queries and keys at a time (rows padded by 4 against
+ * bank conflicts), VC rows of values at a time, and the tile's weights. Scores are in units of log2. What is left rolled would
+ * take half of a GPU's registers unrolled.
+ *
+ * -D: DEPTH, WIDTH = columns of keys and values rounded up, TX, TY, MQ, MK, VC; TAIL where these sizes are not exact, ALIGNED where
+ * every row begins at a multiple of 16 bytes, EXTRA where there is a mask or a bias, FORM where there
+ * is a cap or a slope. `scale` and `cap` are in units of log2. */
+
+#ifdef KERNEL_tile
+
+#define HAS_MASK 1
+#define HAS_BIAS 2
+#define HAS_LENGTHS 4
+#define BOTTOM_RIGHT 8
+#define HAS_SLOPES 16
+#define SLOPES_PER_BATCH 32
+#define HAS_SINKS 64
+#define HAS_CAP 128
+
+#define UNROLL _Pragma("unroll")
+#define ROLLED _Pragma("unroll 1")
+#define LOCAL_BARRIER barrier(CLK_LOCAL_MEM_FENCE)
+
+#define GROUP (TX * TY)
+#define TQ (TY * MQ)
+#define TK (TX * MK)
+#define CHUNK 32
+#define CHUNK4 (CHUNK / 4)
+#define ROW4 (CHUNK4 + 1)
+#define WIDTH4 (WIDTH / 4)
+#define MV (WIDTH4 / TX)
+#define SLOT_ROWS (GROUP / CHUNK4) /* rows of a chunk that the group loads at once */
+#define KEY4 (TK * ROW4)
+#define VALUE4 (VC * WIDTH4)
+#define LOWEST -3e38f /* below every score that counts */
+
+/* `left` of the 4 columns exist. The offset in bytes is 32 bits wide: AMD then adds it to a scalar base. */
+INLINE float4 load4(__global const float *p, int at, int left) {
+    __global const float *from = (__global const float *)((__global const char *)p + (uint)at * 4u);
+#ifdef TAIL
+    if (left < 4) return (float4)(left > 0 ? from[0] : 0.0f, left > 1 ? from[1] : 0.0f, left > 2 ? from[2] : 0.0f, 0.0f);
+#endif
+#ifdef ALIGNED
+    return *(__global const float4 *)from;
+#else
+    return vload4(0, from);
+#endif
+}
+
+INLINE void store4(float4 v, __global float *to, int left) {
+#ifdef TAIL
+    if (left < 4) {
+        if (left > 0) to[0] = v.x;
+        if (left > 1) to[1] = v.y;
+        if (left > 2) to[2] = v.z;
+        return;
+    }
+#endif
+#ifdef ALIGNED
+    *(__global float4 *)to = v;
+#else
+    vstore4(v, 0, to);
+#endif
+}
+
+INLINE bool finite4(float4 v) {
+    const float4 zero = v - v;
+    return zero.x + zero.y + zero.z + zero.w == 0.0f;
+}
+
+/* VC rows of values from `first` on; rows after `last` repeat it. */
+INLINE void load_values(__local float4 *to, __global const float *value, int stride, int first, int last, int width, uint t, __local int *odd) {
+    bool finite = true;
+    UNROLL for (int i = 0; i < (VALUE4 + GROUP - 1) / GROUP; i++) {
+        const uint e = t + i * GROUP;
+        if (VALUE4 % GROUP && e >= VALUE4) continue;
+        const int row = min(first + (int)(e / WIDTH4), last), column = 4 * (int)(e % WIDTH4);
+        const float4 v = load4(value, row * stride + column, width - column);
+        to[e] = v;
+        finite = finite && finite4(v);
+    }
+    if (!finite) *odd = 1;
+}
+
+#define ADD_VALUES(part, row)                                                                                          \
+    {                                                                                                                  \
+        float4 v[MV];                                                                                                  \
+        UNROLL for (int j = 0; j < MV; j++) v[j] = from[(4 * k + row) * WIDTH4 + j * TX];                              \
+        UNROLL for (int i = 0; i < MQ; i++) UNROLL for (int j = 0; j < MV; j++) o[i][j] = fma((float4)(w[i].part), v[j], o[i][j]); \
+    }
+
+__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN(query), IN(key), IN(value), IN_BOOL(mask), IN(bias), IN_INT(key_lengths), IN(slopes), IN(sinks), OUT(out), OUT(lse), const long4 query_strides,
+    const long4 key_strides, const long4 value_strides, const long4 out_strides, const long4 mask_strides, const long4 bias_strides, const long4 heads, const long4 widths, const int flags, const float scale, const float cap) {
+    __local float4 lq[TQ * ROW4], lkv[KEY4 > VALUE4 ? KEY4 : VALUE4], lw[TQ * TK / 4], lr[TQ * TX / 4];
+    __local int odd; /* some value of the tile is not finite */
+    __local float *weights = (__local float *)lw, *partial = (__local float *)lr;
+    const uint t = get_local_id(0), tx = t % TX, ty = t / TX;
+    const long head = get_group_id(1), b = head / heads.x, h = head % heads.x, kv_head = h / (heads.x / heads.y);
+    const int queries = (int)heads.z, depth = (int)widths.x, width = (int)widths.y, left = (int)widths.z, right = (int)widths.w;
+    const int length = (int)(flags & HAS_LENGTHS ? clamp((long)key_lengths[key_lengths_offset + b], 0L, heads.w) : heads.w);
+    const int shift = flags & BOTTOM_RIGHT ? length - queries : 0;
+    const int q0 = (int)(get_num_groups(0) - 1 - get_group_id(0)) * TQ; /* with causal, the longest first */
+    const int begin = max(0, q0 + shift - left), end = min(length, min(q0 + TQ, queries) + shift + right);
+    const int whole_from = q0 + TQ - 1 + shift - left, whole_to = min(length, q0 + shift + right + 1); /* keys that all queries see */
+    const uint span = (uint)max(0, left + right + 1);
+    const int query_stride = (int)query_strides.z, key_stride = (int)key_strides.z, value_stride = (int)value_strides.z;
+    query += query_offset + b * query_strides.x + h * query_strides.y;
+    key += key_offset + b * key_strides.x + kv_head * key_strides.y;
+    value += value_offset + b * value_strides.x + kv_head * value_strides.y;
+    out += out_offset + b * out_strides.x + h * out_strides.y;
+#ifdef EXTRA
+    mask += mask_offset + b * mask_strides.x + h * mask_strides.y;
+    bias += bias_offset + b * bias_strides.x + h * bias_strides.y;
+#endif
+#ifdef FORM
+    const float slope = flags & HAS_SLOPES ? slopes[slopes_offset + (flags & SLOPES_PER_BATCH ? head : h)] * LOG2E : 0.0f;
+#endif
+    const uint row0 = t / CHUNK4, slot = t % CHUNK4;
+    float m[MQ], l[MQ];
+    float4 o[MQ][MV];
+    UNROLL for (int i = 0; i < MQ; i++) {
+        m[i] = LOWEST;
+        l[i] = 0.0f;
+        UNROLL for (int j = 0; j < MV; j++) o[i][j] = (float4)(0.0f);
+    }
+    for (int k0 = begin; k0 < end; k0 += TK) {
+        float s[MQ][MK];
+        UNROLL for (int i = 0; i < MQ; i++) UNROLL for (int j = 0; j < MK; j++) s[i][j] = 0.0f;
+        if (t == 0) odd = 0;
+        ROLLED for (int d = 0; d < DEPTH; d += CHUNK) {
+            const int column = d + 4 * (int)slot;
+            if (d) LOCAL_BARRIER;
+            UNROLL for (int i = 0; i < TK / SLOT_ROWS; i++) {
+                const int r = (int)row0 + i * SLOT_ROWS;
+                lkv[r * ROW4 + (int)slot] = load4(key, min(k0 + r, end - 1) * key_stride + column, depth - column);
+            }
+            UNROLL for (int i = 0; i < TQ / SLOT_ROWS; i++) {
+                const int r = (int)row0 + i * SLOT_ROWS;
+                lq[r * ROW4 + (int)slot] = scale * load4(query, min(q0 + r, queries - 1) * query_stride + column, depth - column);
+            }
+            LOCAL_BARRIER;
+            __local const float4 *pq = lq + ty * ROW4, *pk = lkv + tx * ROW4;
+            ROLLED for (int c = 0; c < CHUNK4; c++) {
+                float4 x[MQ], y[MK];
+                UNROLL for (int i = 0; i < MQ; i++) x[i] = pq[i * TY * ROW4 + c];
+                UNROLL for (int j = 0; j < MK; j++) y[j] = pk[j * TX * ROW4 + c];
+                UNROLL for (int i = 0; i < MQ; i++) UNROLL for (int j = 0; j < MK; j++) {
+                    s[i][j] = fma(x[i].x, y[j].x, s[i][j]);
+                    s[i][j] = fma(x[i].y, y[j].y, s[i][j]);
+                    s[i][j] = fma(x[i].z, y[j].z, s[i][j]);
+                    s[i][j] = fma(x[i].w, y[j].w, s[i][j]);
+                }
+            }
+        }
+#ifdef FORM
+        if (flags & HAS_CAP) {
+            UNROLL for (int i = 0; i < MQ; i++) UNROLL for (int j = 0; j < MK; j++) s[i][j] = cap * tanh(s[i][j] / cap);
+        }
+        if (flags & HAS_SLOPES) {
+            UNROLL for (int i = 0; i < MQ; i++) UNROLL for (int j = 0; j < MK; j++) s[i][j] -= slope * fabs((float)(q0 + (int)ty + i * TY + length - queries - k0 - (int)tx - j * TX));
+        }
+#endif
+#ifdef EXTRA
+        if (flags & HAS_BIAS) {
+            UNROLL for (int i = 0; i < MQ; i++) {
+                const int row = min(q0 + (int)ty + i * TY, queries - 1) * (int)bias_strides.z;
+                UNROLL for (int j = 0; j < MK; j++) {
+                    const float extra = bias[row + min(k0 + (int)tx + j * TX, end - 1) * (int)bias_strides.w];
+                    s[i][j] = extra == -INFINITY ? extra : fma(extra, LOG2E, s[i][j]);
+                }
+            }
+        }
+        if (flags & HAS_MASK) {
+            UNROLL for (int i = 0; i < MQ; i++) {
+                const int row = min(q0 + (int)ty + i * TY, queries - 1) * (int)mask_strides.z;
+                UNROLL for (int j = 0; j < MK; j++) s[i][j] = mask[row + min(k0 + (int)tx + j * TX, end - 1) * (int)mask_strides.w] ? s[i][j] : -INFINITY;
+            }
+        }
+#endif
+        if (k0 + TK > whole_to || k0 < whole_from) {
+            const int rest = length - k0 - (int)tx, ahead = k0 + (int)tx - q0 - (int)ty - shift + left; /* the first score's key, from the window's start */
+            UNROLL for (int i = 0; i < MQ; i++)
+                UNROLL for (int j = 0; j < MK; j++) s[i][j] = j * TX >= rest || (uint)(ahead + j * TX - i * TY) >= span ? -INFINITY : s[i][j];
+        }
+        UNROLL for (int i = 0; i < MQ; i++) {
+            float largest = s[i][0];
+            UNROLL for (int j = 1; j < MK; j++) largest = fmax(largest, s[i][j]);
+            partial[(ty + i * TY) * TX + tx] = largest;
+        }
+        LOCAL_BARRIER;
+        load_values(lkv, value, value_stride, k0, end - 1, width, t, &odd);
+        float factor[MQ];
+        UNROLL for (int i = 0; i < MQ; i++) factor[i] = m[i];
+        ROLLED for (int j = 0; j < TX / 4; j++)
+            UNROLL for (int i = 0; i < MQ; i++) {
+                const float4 v = lr[(ty + i * TY) * (TX / 4) + j];
+                factor[i] = fmax(factor[i], fmax(fmax(v.x, v.y), fmax(v.z, v.w)));
+            }
+        UNROLL for (int i = 0; i < MQ; i++) {
+            const float before = m[i];
+            float sum = 0.0f;
+            m[i] = factor[i];
+            factor[i] = exp2(before - m[i]);
+            UNROLL for (int j = 0; j < MK; j++) {
+                const float p = s[i][j] == -INFINITY ? -0.0f : exp2(s[i][j] - m[i]); /* the sign tells what is taken out */
+                sum += p;
+                weights[(ty + i * TY) * TK + tx + j * TX] = p;
+            }
+            l[i] = fma(l[i], factor[i], sum);
+            UNROLL for (int j = 0; j < MV; j++) o[i][j] *= factor[i];
+        }
+        LOCAL_BARRIER;
+        ROLLED for (int first = 0; first < TK; first += VC) {
+            if (first) {
+                LOCAL_BARRIER;
+                load_values(lkv, value, value_stride, k0 + first, end - 1, width, t, &odd);
+                LOCAL_BARRIER;
+            }
+            __local const float4 *pw = lw + ty * (TK / 4) + first / 4, *from = lkv + tx;
+            if (odd) { /* nothing of what is taken out may be multiplied */
+                ROLLED for (int k = 0; k < VC; k++) {
+                    UNROLL for (int i = 0; i < MQ; i++) {
+                        const float w = weights[(ty + i * TY) * TK + first + k];
+                        const int4 counts = (int4)(~(as_int(w) >> 31));
+                        UNROLL for (int j = 0; j < MV; j++) o[i][j] = fma((float4)(w), as_float4(as_int4(from[k * WIDTH4 + j * TX]) & counts), o[i][j]);
+                    }
+                }
+            } else {
+                ROLLED for (int k = 0; k < VC / 4; k++) {
+                    float4 w[MQ];
+                    UNROLL for (int i = 0; i < MQ; i++) w[i] = pw[i * TY * (TK / 4) + k];
+                    ADD_VALUES(x, 0)
+                    ADD_VALUES(y, 1)
+                    ADD_VALUES(z, 2)
+                    ADD_VALUES(w, 3)
+                }
+            }
+        }
+        LOCAL_BARRIER;
+    }
+    UNROLL for (int i = 0; i < MQ; i++) partial[(ty + i * TY) * TX + tx] = l[i];
+    LOCAL_BARRIER;
+    UNROLL for (int i = 0; i < MQ; i++) {
+        const int q = q0 + (int)ty + i * TY;
+        float4 v = (float4)(0.0f);
+        UNROLL for (int j = 0; j < TX / 4; j++) v += lr[(ty + i * TY) * (TX / 4) + j];
+        float sum = (v.x + v.y) + (v.z + v.w), factor = 1.0f;
+        if (flags & HAS_SINKS) {
+            const float sink = sinks[sinks_offset + h] * LOG2E, largest = fmax(m[i], sink);
+            factor = exp2(m[i] - largest);
+            sum = fma(sum, factor, exp2(sink - largest));
+            m[i] = largest;
+        }
+        const float inverse = sum == 0.0f ? 0.0f : factor / sum;
+        if (q < queries) {
+            UNROLL for (int j = 0; j < MV; j++) {
+                const int column = 4 * (int)(tx + j * TX);
+                store4(o[i][j] * inverse, out + q * out_strides.z + column, width - column);
+            }
+            if (tx == 0) lse[lse_offset + head * queries + q] = sum == 0.0f ? -INFINITY : (m[i] + log2(sum)) * LN2;
+        }
+    }
+}
+#endif
