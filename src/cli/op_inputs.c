@@ -76,7 +76,7 @@ static int check_input_values(const op_job *job, const op_input *input) {
     int64_t low, high;
     const clattn_status status = clattn_op_value_limits(job->context, job->op, job->args, input->field, &low, &high);
     if (status) return cli_failed("op", job->context, status);
-    int64_t exception;
+    int64_t exception = 0;
     const bool excepted = clattn_op_value_exception(job->op, job->args, input->field, &exception);
     const int32_t *values = input->array.data;
     const int64_t count = clattn_array_count(&input->array);
