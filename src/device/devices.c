@@ -102,7 +102,7 @@ static void table_add_platform(device_table *table, cl_platform_id platform, int
 }
 
 /* Leaves a message and returns a status when there is nothing to choose from. */
-static clattn_status table_fill(device_table *table, char *message, size_t size) {
+static clattn_status table_fill_alone(device_table *table, char *message, size_t size) {
     cl_platform_id platforms[MAX_PLATFORMS];
     table->platforms = 0;
     table->count = 0;
@@ -118,6 +118,14 @@ static clattn_status table_fill(device_table *table, char *message, size_t size)
     platform_text(platforms[0], CL_PLATFORM_NAME, name, sizeof name);
     snprintf(message, size, "%u OpenCL platform(s) found (the first is \"%s\"), but none has a device: %s", table->platforms, name, advice);
     return CLATTN_ERROR_NO_DEVICE;
+}
+
+/* One thread at a time: while another one makes PoCL find its devices, PoCL 3.1 says that there are none. */
+static clattn_status table_fill(device_table *table, char *message, size_t size) {
+    clattn_system_lock();
+    const clattn_status status = table_fill_alone(table, message, size);
+    clattn_system_unlock();
+    return status;
 }
 
 clattn_status clattn_device_list(clattn_device_info *devices, size_t capacity, size_t *count, char *message, size_t message_size) {

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,16 @@ double clattn_system_seconds(void) {
     struct timespec now;
     if (clock_gettime(CLOCK_MONOTONIC, &now)) return 0;
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static pthread_mutex_t process_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void clattn_system_lock(void) {
+    pthread_mutex_lock(&process_lock);
+}
+
+void clattn_system_unlock(void) {
+    pthread_mutex_unlock(&process_lock);
 }
 
 const char *clattn_system_environment(const char *name) {

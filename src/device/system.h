@@ -8,6 +8,10 @@
 /* Seconds on a clock that only goes forward. */
 double clattn_system_seconds(void);
 
+/* One lock of the whole process. */
+void clattn_system_lock(void);
+void clattn_system_unlock(void);
+
 /* The value of an environment variable; NULL if unset or empty. */
 const char *clattn_system_environment(const char *name);
 

@@ -34,7 +34,7 @@ Test(pool, memory_is_used_again) {
 
 Test(pool, open_and_close) {
     const fault_functions fault = fault_layer();
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 1000; i++) {
         clattn_context *context = open_quietly();
         clattn_close(&context);
         cr_assert_null(context);
