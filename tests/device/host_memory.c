@@ -132,6 +132,17 @@ Test(host_memory, with_a_cache, .fini = remove_scratch_directory) {
     cr_expect_gt(n, 50, "only %ld allocations were seen", n);
 }
 
+Test(host_memory, open_and_close) {
+    const long before = live;
+    for (int i = 0; i < 1000; i++) {
+        clattn_context *context;
+        const clattn_status status = clattn_open(&context, NULL);
+        cr_assert_eq(status, CLATTN_OK, "%s", clattn_message(context));
+        clattn_close(&context);
+    }
+    cr_expect_eq(live, before, "%ld blocks are left", live - before);
+}
+
 /* ---- Files ---- */
 
 static clattn_status read_array(const char *spec, char *message, size_t size) {
