@@ -110,7 +110,10 @@ static void read_classes(clattn_cbam_digits *model, const char *path) {
 
 clattn_status clattn_cbam_digits_open(clattn_context *context, const char *path, clattn_cbam_digits **result, char *message, size_t message_size) {
     clattn_cbam_digits *model = *result = calloc(1, sizeof *model);
-    if (!model) return CLATTN_ERROR_OUT_OF_MEMORY;
+    if (!model) {
+        snprintf(message, message_size, "out of host memory");
+        return CLATTN_ERROR_OUT_OF_MEMORY;
+    }
     clattn_status status = clattn_layers_open(&model->layers, context, path, "cbam_digits", message, message_size);
     if (!status) {
         read_classes(model, path);

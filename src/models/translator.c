@@ -1,6 +1,7 @@
 /* Translation by any of the networks: sentences to batches, steps of the decoder with beam search, words to sentences. */
 #include "translator.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -219,9 +220,18 @@ static const clattn_network *find_network(const char *name) {
     return NULL;
 }
 
+static void make_vocabulary(clattn_translator *t, clattn_vocabulary *vocabulary, const char *key, const char *path) {
+    const char *lines = clattn_weights_metadata(t->layers.file, key);
+    if (!lines || !*lines) clattn_layers_fail(&t->layers, CLATTN_ERROR_FORMAT, "%s: no %s in its metadata", path, key);
+    else if (!clattn_vocabulary_make(vocabulary, lines)) clattn_layers_fail(&t->layers, CLATTN_ERROR_OUT_OF_MEMORY, "out of host memory");
+}
+
 clattn_status clattn_translator_open(clattn_context *context, const char *name, const char *path, clattn_translator **result, char *message, size_t message_size) {
     clattn_translator *t = *result = calloc(1, sizeof *t);
-    if (!t) return CLATTN_ERROR_OUT_OF_MEMORY;
+    if (!t) {
+        snprintf(message, message_size, "out of host memory");
+        return CLATTN_ERROR_OUT_OF_MEMORY;
+    }
     clattn_status status;
     t->network = find_network(name);
     if (!t->network) {
@@ -230,8 +240,9 @@ clattn_status clattn_translator_open(clattn_context *context, const char *name, 
     } else {
         status = clattn_layers_open(&t->layers, context, path, name, message, message_size);
     }
-    if (!status && (!clattn_vocabulary_make(&t->source, clattn_weights_metadata(t->layers.file, "source_vocabulary")) || !clattn_vocabulary_make(&t->target, clattn_weights_metadata(t->layers.file, "target_vocabulary")))) {
-        clattn_layers_fail(&t->layers, CLATTN_ERROR_FORMAT, "%s: no vocabularies in its metadata", path);
+    if (!status) {
+        make_vocabulary(t, &t->source, "source_vocabulary", path);
+        make_vocabulary(t, &t->target, "target_vocabulary", path);
         status = clattn_layers_end(&t->layers, message, message_size);
     }
     if (status) clattn_translator_close(result);
