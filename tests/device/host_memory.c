@@ -3,6 +3,7 @@
  * of malloc and its kin (--wrap) in what is linked statically: clattn and this test, not the drivers. */
 #include <clattn/clattn.h>
 #include <clattn/file.h>
+#include <clattn/model.h>
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdio.h>
@@ -189,4 +190,60 @@ Test(host_memory, files, .fini = remove_scratch_directory) {
     }
     snprintf(path, sizeof path, "%s/files/good.safetensors", data);
     fail_each(read_weights, path);
+}
+
+/* ---- Networks ---- */
+
+static clattn_status classify(clattn_context *context, const char *path, char *message, size_t size) {
+    float image[28 * 28] = { 0 }, probabilities[10];
+    clattn_gates gates[CLATTN_DIGITS_GATES] = { 0 };
+    clattn_cbam_digits *model = NULL;
+    clattn_status status = clattn_cbam_digits_open(context, path, &model, message, size);
+    if (!status) status = clattn_cbam_digits_classify(model, image, 1, probabilities, gates, message, size);
+    for (int i = 0; !status && i < CLATTN_DIGITS_GATES; i++) clattn_gates_free(&gates[i]);
+    clattn_cbam_digits_close(&model);
+    return status;
+}
+
+static clattn_status translate(clattn_context *context, const char *path, char *message, size_t size) {
+    static const char *const sentence = "seven thousand six hundred and two";
+    clattn_translation result = { 0 };
+    clattn_translator *translator = NULL;
+    clattn_status status = clattn_translator_open(context, "rnnsearch", path, &translator, message, size);
+    if (!status) status = clattn_translator_translate(translator, &sentence, 1, 2, &result, message, size);
+    if (!status) clattn_translation_free(&result);
+    clattn_translator_close(&translator);
+    return status;
+}
+
+/* All in one context, which has to work after every failure. */
+static void fail_each_of_network(clattn_status (*use)(clattn_context *, const char *, char *, size_t), const char *file) {
+    char message[600] = "", path[4096];
+    snprintf(path, sizeof path, "%s/../../models/%s", getenv("CLATTN_TEST_DATA"), file);
+    bool reached = true;
+    clattn_context *context;
+    clattn_status status = clattn_open(&context, NULL);
+    cr_assert_eq(status, CLATTN_OK, "%s", clattn_message(context));
+    status = use(context, path, message, sizeof message);
+    cr_assert_eq(status, CLATTN_OK, "%s", message);
+    for (long n = 1; reached; n++) {
+        const long before = live;
+        fail_at(n);
+        status = use(context, path, message, sizeof message);
+        reached = asked >= n;
+        fail_at(0);
+        cr_expect(status == CLATTN_OK || (reached && status == CLATTN_ERROR_OUT_OF_MEMORY && *message), "%s, allocation %ld: %s: %s", path, n, clattn_status_name(status), message);
+        /* The first uses of a kernel or a packed weight may be kept. */
+        cr_expect_leq(live, before + 2, "%s, allocation %ld: %ld blocks are left", path, n, live - before);
+    }
+    clattn_close(&context);
+    cr_expect_eq(live, 0, "%s: %ld blocks are left", path, live);
+}
+
+Test(host_memory, classifier) {
+    fail_each_of_network(classify, "cbam_digits.safetensors");
+}
+
+Test(host_memory, translator) {
+    fail_each_of_network(translate, "rnnsearch.safetensors");
 }
