@@ -270,15 +270,14 @@ Test(tool, attention) {
     expect(ATTENTION "--in key_lengths=length.npy --out out=out.npy --check", 0, ", ok");
     cr_assert_eq(remove("out.npy"), 0);
     static const example examples[] = {
+        { ATTENTION "--set dropout=1 --out out=out.npy", "dropout=1" },
+        { ATTENTION "--set softcap=-1 --out out=out.npy", "softcap=-1" },
         { ATTENTION "--in key_lengths=long.npy --out out=out.npy", "holds 8 at [0], outside 0..7" },
         { ATTENTION "--in key_lengths=negative.npy --out out=out.npy", "holds -1 at [0], outside 0..7" },
         { ATTENTION "--in key_lengths=huge.npy --out out=out.npy", "huge.npy" },
         { ATTENTION "--in key_lengths=q.npy --out out=out.npy", "q.npy" },
         { ATTENTION "--in mask=x.npy --out out=out.npy", "given as bias" },
         { ATTENTION "--out out=out.npy --out lse=./out.npy", "are the same file" },
-        { ATTENTION "--out scores=out.npy", "scores is not supported in this release" },
-        { ATTENTION "--in sinks=x.npy --out out=out.npy", "sinks is not supported in this release" },
-        { ATTENTION "--set softcap=2 --out out=out.npy", "softcap is not supported in this release" },
         { ATTENTION "--set causal=left --out out=out.npy", "expected one of none, top_left, bottom_right" },
         { "op attention --in query=q.npy --in key=k9.npy --in value=k.npy --out out=out.npy", "key [1,2,7,9] does not fit query [1,2,5,8]" },
     };
