@@ -107,7 +107,7 @@ def as_word(value):
         return "true" if value else "false"
     if isinstance(value, (tuple, list)):
         return ",".join(as_word(one) for one in value)
-    return value if isinstance(value, str) else f"{value:.9g}"
+    return value if isinstance(value, str) else str(value) if isinstance(value, int) else f"{value:.9g}"
 
 
 def T(value):
