@@ -241,33 +241,19 @@ __kernel void scalar_key_sums(PROBLEM, IN(lse), OUT(key_sums), const long count)
 #undef FORM
 #endif
 
-INLINE float16 join_low(float16 a, float16 b) {
-    float16 r;
-    r.even = a.lo;
-    r.odd = b.lo;
-    return r;
-}
-
-INLINE float16 join_high(float16 a, float16 b) {
-    float16 r;
-    r.even = a.hi;
-    r.odd = b.hi;
-    return r;
-}
-
 INLINE void transpose16(float16 *a) {
     float16 b[16];
 #pragma unroll
     for (int step = 0; step < 2; step++) {
 #pragma unroll
         for (int i = 0; i < 8; i++) {
-            b[2 * i] = join_low(a[i], a[i + 8]);
-            b[2 * i + 1] = join_high(a[i], a[i + 8]);
+            b[2 * i] = interleave_low(a[i], a[i + 8]);
+            b[2 * i + 1] = interleave_high(a[i], a[i + 8]);
         }
 #pragma unroll
         for (int i = 0; i < 8; i++) {
-            a[2 * i] = join_low(b[i], b[i + 8]);
-            a[2 * i + 1] = join_high(b[i], b[i + 8]);
+            a[2 * i] = interleave_low(b[i], b[i + 8]);
+            a[2 * i + 1] = interleave_high(b[i], b[i + 8]);
         }
     }
 }

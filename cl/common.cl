@@ -35,6 +35,21 @@ INLINE float max16(float16 a) {
     return max(max(c.x, c.z), max(c.y, c.w));
 }
 
+/* Interleave two halves; four rounds of it over 16 vectors transpose them. */
+INLINE float16 interleave_low(float16 a, float16 b) {
+    float16 r;
+    r.even = a.lo;
+    r.odd = b.lo;
+    return r;
+}
+
+INLINE float16 interleave_high(float16 a, float16 b) {
+    float16 r;
+    r.even = a.hi;
+    r.odd = b.hi;
+    return r;
+}
+
 INLINE int16 lanes16(void) {
     return (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }

@@ -118,20 +118,6 @@ INLINE float16 finish(float16 v, float shift, int kind) {
 #ifdef KERNEL_blocks
 #define WIDTH (16 * NV)
 
-INLINE float16 interleave_low(float16 a, float16 b) {
-    float16 r;
-    r.even = a.lo;
-    r.odd = b.lo;
-    return r;
-}
-
-INLINE float16 interleave_high(float16 a, float16 b) {
-    float16 r;
-    r.even = a.hi;
-    r.odd = b.hi;
-    return r;
-}
-
 /* Transposes a[16] of float16 in four steps of a perfect shuffle; `b` is room. */
 #define SHUFFLE(to, from)                                                                                              \
     _Pragma("unroll") for (int i_ = 0; i_ < 8; i_++) {                                                                 \

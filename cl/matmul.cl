@@ -56,21 +56,6 @@ __kernel void scalar(IN(a), IN(b), IN(bias), OUT(out), const int has_bias, const
 #ifdef KERNEL_pack
 #define PANEL (16 * NV)
 
-/* Interleaves two halves; four rounds of it over 16 vectors transpose them. */
-INLINE float16 interleave_low(float16 a, float16 b) {
-    float16 r;
-    r.even = a.lo;
-    r.odd = b.lo;
-    return r;
-}
-
-INLINE float16 interleave_high(float16 a, float16 b) {
-    float16 r;
-    r.even = a.hi;
-    r.odd = b.hi;
-    return r;
-}
-
 #define TRANSPOSE_ROUND(from, to)                                                                                      \
     UNROLL for (int i_ = 0; i_ < 8; i_++) {                                                                            \
         to[2 * i_] = interleave_low(from[i_], from[i_ + 8]);                                                           \
