@@ -73,6 +73,7 @@ static bool cut(clattn_tokens *tokens, const clattn_vocabulary *vocabulary, cons
         const int32_t id = find_word(vocabulary, word, length);
         if (id < 0) {
             tokens->count = 0;
+            tokens->ids[0] = CLATTN_VOCABULARY_EOS;
             forget_source(result);
             result->unknown_word = copied(word, length);
             return result->unknown_word != NULL;
