@@ -116,9 +116,6 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN(query),
     mask += mask_offset + b * mask_strides.x + h * mask_strides.y;
     bias += bias_offset + b * bias_strides.x + h * bias_strides.y;
 #endif
-#ifdef FORM
-    const float slope = flags & HAS_SLOPES ? slopes[slopes_offset + (flags & SLOPES_PER_BATCH ? head : h)] * LOG2E : 0.0f;
-#endif
     const uint row0 = t / CHUNK4, slot = t % CHUNK4;
     float m[MQ], l[MQ];
     float4 o[MQ][MV];
@@ -161,6 +158,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN(query),
             UNROLL for (int i = 0; i < MQ; i++) UNROLL for (int j = 0; j < MK; j++) s[i][j] = cap * tanh(s[i][j] / cap);
         }
         if (flags & HAS_SLOPES) {
+            const float slope = slopes[slopes_offset + (flags & SLOPES_PER_BATCH ? head : h)] * LOG2E; /* here: selected once before the loop, it crashes the compiler of the Intel CPU runtime */
             UNROLL for (int i = 0; i < MQ; i++) UNROLL for (int j = 0; j < MK; j++) s[i][j] -= slope * fabs((float)(q0 + (int)ty + i * TY + length - queries - k0 - (int)tx - j * TX));
         }
 #endif
