@@ -1,5 +1,6 @@
 /* Work aside: for a while the context uses an in-order queue and buffers of its own, so that neither the order nor the
  * results of the application's queue change, and nothing waits for what stands in it. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +9,7 @@
 
 struct clattn_aside {
     cl_command_queue queue;
-    bool out_of_order, profiling;
+    bool out_of_order, profiling, nested;
     cl_event last;
     cl_event *pending;
     cl_uint pending_count;
@@ -20,7 +21,7 @@ struct clattn_aside {
 };
 
 static void keep(const clattn_context *context, clattn_aside *aside) {
-    *aside = (clattn_aside){ .queue = context->queue, .out_of_order = context->out_of_order, .profiling = context->profiling, .last = context->last, .pending = context->pending,
+    *aside = (clattn_aside){ .queue = context->queue, .out_of_order = context->out_of_order, .profiling = context->profiling, .nested = context->aside, .last = context->last, .pending = context->pending,
         .pending_count = context->pending_count, .idle = context->idle, .idle_bytes = context->idle_bytes, .trace = context->trace, .driver_error = context->driver_error };
     memcpy(aside->message, context->message, sizeof aside->message);
 }
@@ -36,6 +37,7 @@ clattn_aside *clattn_aside_begin(clattn_context *context) {
     keep(context, aside);
     context->queue = queue;
     context->out_of_order = context->profiling = false;
+    context->aside = true;
     context->last = NULL;
     context->pending = NULL;
     context->pending_count = 0;
@@ -53,6 +55,7 @@ void clattn_aside_end(clattn_context *context, clattn_aside *aside) {
     context->queue = aside->queue;
     context->out_of_order = aside->out_of_order;
     context->profiling = aside->profiling;
+    context->aside = aside->nested;
     context->last = aside->last;
     context->pending = aside->pending;
     context->pending_count = aside->pending_count;
@@ -64,22 +67,38 @@ void clattn_aside_end(clattn_context *context, clattn_aside *aside) {
     free(aside);
 }
 
-/* ---- What a check found, beside the programs: for this device, its driver and these kernels ---- */
+/* ---- What a check found, beside the programs ---- */
 
 static const unsigned char passed[] = "passed";
 
-/* Free it. NULL without memory or cache. Any change of any kernel asks for new checks. */
-static char *verdict_key(const clattn_context *context, const char *name) {
-    uint64_t hash = 1469598103934665603u;
-    if (!context->cache_directory) return NULL;
-    for (size_t i = 0; i < clattn_source_count; i++)
-        for (size_t k = 0; k < clattn_sources[i].size; k++) hash = (hash ^ clattn_sources[i].text[k]) * 1099511628211u;
-    return clattn_cache_key(context, (const char *)&hash, sizeof hash, name, "");
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size) {
+    const unsigned char *at = bytes;
+    for (size_t i = 0; i < size; i++) hash = (hash ^ at[i]) * 1099511628211u;
+    return hash;
 }
 
-bool clattn_verdict_known(clattn_context *context, const char *name) {
+/* Any change of any kernel or example asks for new checks. */
+static uint64_t hash_basis(const char *const *examples) {
+    uint64_t hash = 1469598103934665603u;
+    for (size_t i = 0; i < clattn_source_count; i++) hash = hash_bytes(hash, clattn_sources[i].text, clattn_sources[i].size);
+    for (; *examples; examples++) hash = hash_bytes(hash, *examples, strlen(*examples) + 1);
+    return hash;
+}
+
+/* Free it. NULL without memory or cache. The device as the operations see it (masked) decides which examples fit a variant
+ * and with which work-groups it runs; the release stands for the code that launches. */
+static char *verdict_key(const clattn_context *context, const char *name, const char *const *examples) {
+    const clattn_device_info *info = &context->info;
+    char seen[256];
+    if (!context->cache_directory) return NULL;
+    const uint64_t hash = hash_basis(examples);
+    snprintf(seen, sizeof seen, "release=%s kind=%d units=%u work-group=%zu local=%llu fp16=%d subgroups=%d", CLATTN_VERSION, (int)info->kind, info->compute_units, info->max_work_group, (unsigned long long)info->local_memory, info->fp16, info->subgroups);
+    return clattn_cache_key(context, (const char *)&hash, sizeof hash, name, seen);
+}
+
+bool clattn_verdict_known(clattn_context *context, const char *name, const char *const *examples) {
     size_t size = 0;
-    char *key = verdict_key(context, name);
+    char *key = verdict_key(context, name, examples);
     unsigned char *found = key ? clattn_cache_load(context, key, &size) : NULL;
     const bool known = found && size == sizeof passed && memcmp(found, passed, size) == 0;
     free(found);
@@ -87,8 +106,8 @@ bool clattn_verdict_known(clattn_context *context, const char *name) {
     return known;
 }
 
-void clattn_verdict_keep(clattn_context *context, const char *name) {
-    char *key = verdict_key(context, name);
+void clattn_verdict_keep(clattn_context *context, const char *name, const char *const *examples) {
+    char *key = verdict_key(context, name, examples);
     if (key) clattn_cache_store(context, key, passed, sizeof passed);
     free(key);
 }

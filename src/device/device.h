@@ -19,9 +19,10 @@ void clattn_log(clattn_context *context, clattn_log_level level, const char *for
 typedef struct clattn_aside clattn_aside;
 clattn_aside *clattn_aside_begin(clattn_context *context);
 void clattn_aside_end(clattn_context *context, clattn_aside *aside);
-/* Whether a check of that name has passed before with this device, driver and these kernels (kept in the cache). */
-bool clattn_verdict_known(clattn_context *context, const char *name);
-void clattn_verdict_keep(clattn_context *context, const char *name);
+/* Whether a check of that name has passed before with these examples (a NULL-terminated list), this device as it is masked,
+ * its driver and these kernels; kept in the cache. */
+bool clattn_verdict_known(clattn_context *context, const char *name, const char *const *examples);
+void clattn_verdict_keep(clattn_context *context, const char *name, const char *const *examples);
 /* A list of items that each begin with a pointer to the next and are freed with the context. */
 void **clattn_context_checks(clattn_context *context);
 /* Whether variants are to be checked. */

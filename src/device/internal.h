@@ -58,6 +58,7 @@ struct clattn_context {
     clattn_trace_fn trace;
     void *trace_user;
     bool self_check;
+    bool aside; /* on a queue of its own for a while: what the application's queue launched may not have run */
     void *checks; /* a list of the operations: clattn_context_checks */
     clattn_log_fn log;
     void *log_user;

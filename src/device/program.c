@@ -199,6 +199,7 @@ static void program_save(clattn_context *context, const clattn_program *program)
 /* Called after the queue has run dry: drivers that compile at the first launch have done so by then. */
 void clattn_programs_save(clattn_context *context) {
     bool any = false;
+    if (context->aside) return;
     for (clattn_program *program = context->programs; program; program = program->next) {
         if (!program->unsaved || !program->launched) continue;
         program->unsaved = false;

@@ -236,12 +236,14 @@ static clattn_status pack_outputs(clattn_call *call, void *args, unpack_list *li
 
 static const clattn_variant *choose(clattn_call *call, const void *args, const char *name) {
     const clattn_op_code *code = call->op->code;
+    const char *last = "";
     for (size_t i = 0; i < code->variant_count; i++) {
         const clattn_variant *variant = &code->variants[i];
         if (name && strcmp(name, variant->name)) continue;
         const char *refusal = variant->refusal ? variant->refusal(call, args) : NULL;
-        if (!refusal) refusal = clattn_self_check(call->context, call->op, variant);
+        if (!refusal) refusal = clattn_self_check(call->context, call->op, args, variant);
         if (!refusal) return variant;
+        last = refusal;
         if (!name) continue;
         clattn_call_fail(call, CLATTN_ERROR_UNSUPPORTED, "variant %s cannot run here: %s", name, refusal);
         return NULL;
@@ -249,7 +251,8 @@ static const clattn_variant *choose(clattn_call *call, const void *args, const c
     char list[256] = "";
     size_t used = 0;
     for (size_t i = 0; i < code->variant_count && used < sizeof list; i++) used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", code->variants[i].name);
-    clattn_call_fail(call, CLATTN_ERROR_ARGUMENT, "no variant %s; there is: %s", name ? name : "fits", list);
+    if (name) clattn_call_fail(call, CLATTN_ERROR_UNSUPPORTED, "there is no variant %s, but %s", name, list);
+    else clattn_call_fail(call, CLATTN_ERROR_UNSUPPORTED, "none of its variants (%s) can run here; the last is %s", list, last);
     return NULL;
 }
 
@@ -265,7 +268,7 @@ static clattn_status run_checked(clattn_call *call, void *args, const char *vari
     unpack_list list = { .count = 0 };
     stand_ins packed = { .count = 0 };
     const clattn_variant *variant = choose(call, args, variant_name);
-    if (!variant) return variant_name ? CLATTN_ERROR_UNSUPPORTED : CLATTN_ERROR_ARGUMENT;
+    if (!variant) return CLATTN_ERROR_UNSUPPORTED;
     if (chosen) *chosen = variant->name;
     if (all_outputs_empty(call->op, args)) return CLATTN_OK;
     clattn_status status = pack_inputs(call, args, &packed);
@@ -348,7 +351,7 @@ const char *clattn_op_refusal(clattn_context *context, const clattn_op *op, cons
         const clattn_variant *v = &op->code->variants[i];
         if (strcmp(v->name, variant) == 0) {
             const char *refusal = v->refusal ? v->refusal(&call, copy) : NULL;
-            return refusal ? refusal : clattn_demotion_of(context, op, v);
+            return refusal ? refusal : clattn_demotion_of(context, op, copy, v);
         }
     }
     return "there is no variant of that name";

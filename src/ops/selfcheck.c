@@ -1,45 +1,87 @@
 /* The first use of a variant in a context: examples of its operation that it can serve are run with it and compared with
- * the reference. One that gives wrong results, or cannot be built, is not used in this context. */
+ * the reference. One that gives wrong results, or cannot be built, is not used in this context. One that no example fits is
+ * used, and the log says that it is unchecked. */
+#include "check.h"
 #include "selfcheck.h"
 
 #include <stdlib.h>
 
 #define MOST_EXAMPLES 2 /* of those that fit */
 
-typedef enum verdict { UNKNOWN, CHECKING, GOOD, DEMOTED } verdict;
+typedef enum verdict { UNKNOWN, CHECKING, UNCHECKED, GOOD, DEMOTED } verdict;
 
 typedef struct check {
     struct check *next;
     const clattn_op *op;
     const clattn_variant *variant;
+    int storage;
     verdict verdict;
     char reason[600];
 } check;
 
-/* Kept with the context, which frees the list's items. Operations may share a table of variants. */
-static check *find(clattn_context *context, const clattn_op *op, const clattn_variant *variant) {
+/* ---- How the tensors are stored: f16, bf16 and strides take other kernels, or others beside the variant's ---- */
+
+static int storage_of_tensor(const clattn_tensor *tensor) {
+    const int type = tensor->dtype == CLATTN_F16 ? CLATTN_CASE_F16 : tensor->dtype == CLATTN_BF16 ? CLATTN_CASE_BF16 : 0;
+    return clattn_tensor_dense(tensor) ? type : type | CLATTN_CASE_STRIDED;
+}
+
+/* As the flags of a case, which stores all floats in one way. */
+static int storage_of(const clattn_op *op, const void *args) {
+    int storage = 0;
+    for (size_t i = 0; i < op->field_count; i++) {
+        const clattn_field *field = &op->fields[i];
+        const int count = field->kind == CLATTN_FIELD_INPUT ? clattn_field_tensors(field, args) : field->kind == CLATTN_FIELD_OUTPUT && clattn_field_tensor(field, args, 0);
+        for (int k = 0; k < count; k++) storage |= storage_of_tensor(clattn_field_tensor(field, args, k));
+    }
+    return storage & CLATTN_CASE_F16 ? storage & ~CLATTN_CASE_BF16 : storage;
+}
+
+static const char *storage_text(int storage) {
+    static const char *const texts[] = { "", ", strided", ", f16", ", f16 strided", ", bf16", ", bf16 strided" };
+    return texts[storage];
+}
+
+/* ---- The list: kept with the context, which frees its items. Operations may share a table of variants. ---- */
+
+static check *find(clattn_context *context, const clattn_op *op, const clattn_variant *variant, int storage) {
     check *at = *clattn_context_checks(context);
-    while (at && (at->op != op || at->variant != variant)) at = at->next;
+    while (at && (at->op != op || at->variant != variant || at->storage != storage)) at = at->next;
     return at;
 }
 
-static check *add(clattn_context *context, const clattn_op *op, const clattn_variant *variant) {
+static check *add(clattn_context *context, const clattn_op *op, const clattn_variant *variant, int storage) {
     check *made = calloc(1, sizeof *made);
     if (!made) return NULL;
-    *made = (check){ .next = *clattn_context_checks(context), .op = op, .variant = variant };
+    *made = (check){ .next = *clattn_context_checks(context), .op = op, .variant = variant, .storage = storage };
     *clattn_context_checks(context) = made;
     return made;
 }
 
+/* ---- Judging ---- */
+
+/* What was demoted with tensors stored in another way still fits: running it says so. */
+static bool fits(clattn_context *context, const check *c, const void *args) {
+    const char *refusal = clattn_op_refusal(context, c->op, args, c->variant->name);
+    return !refusal || refusal == clattn_demotion_of(context, c->op, args, c->variant);
+}
+
 /* CLATTN_OK also when the variant does not fit the example; `*ran` counts those that it does. */
-static clattn_status try_example(clattn_context *context, const char *text, const char *variant, int *ran) {
+static clattn_status try_example(clattn_context *context, const check *checked, const char *text, int storage, int *ran) {
     clattn_case *c;
-    clattn_status status = clattn_case_open(context, text, 1, 0, &c);
-    if (!status && !clattn_op_refusal(context, clattn_case_op(c), clattn_case_args(c), variant)) {
-        status = clattn_case_check(c, variant);
+    clattn_status status = clattn_case_open(context, text, 1, storage, &c);
+    if (!status && fits(context, checked, clattn_case_args(c))) {
+        status = clattn_case_check(c, checked->variant->name);
         ++*ran;
     }
     clattn_case_close(&c);
+    return status;
+}
+
+static clattn_status try_examples(clattn_context *context, const check *c, int storage, int *ran) {
+    clattn_status status = CLATTN_OK;
+    const char *example;
+    for (size_t i = 0; !status && *ran < MOST_EXAMPLES && (example = clattn_op_example(c->op, i)); i++) status = try_example(context, c, example, storage, ran);
     return status;
 }
 
@@ -48,44 +90,66 @@ static bool is_verdict(clattn_status status) {
     return status == CLATTN_OK || status == CLATTN_ERROR_DRIVER || status == CLATTN_ERROR_BUILD || status == CLATTN_ERROR_UNSUPPORTED;
 }
 
+static verdict verdict_of(clattn_status status, int ran) {
+    if (!is_verdict(status)) return UNKNOWN;
+    return status ? DEMOTED : ran ? GOOD : UNCHECKED;
+}
+
+static void tell(clattn_context *context, const check *c, int ran) {
+    const char *op = c->op->name, *variant = c->variant->name, *storage = storage_text(c->storage);
+    switch (c->verdict) {
+    case GOOD: clattn_log(context, CLATTN_LOG_DEBUG, "checked %s/%s%s by %d examples", op, variant, storage, ran); return;
+    case UNCHECKED: clattn_log(context, CLATTN_LOG_WARNING, "%s/%s%s is unchecked: it fits none of the operation's examples on this device", op, variant, storage); return;
+    case DEMOTED: clattn_log(context, CLATTN_LOG_WARNING, "%s/%s%s is not used in this context: %s", op, variant, storage, c->reason); return;
+    case UNKNOWN: case CHECKING: clattn_log(context, CLATTN_LOG_WARNING, "%s/%s%s could not be checked now: %.500s", op, variant, storage, clattn_message(context)); return;
+    }
+}
+
+/* A variant may take views, but not all of those that the examples become: dense ones are better than none. */
 static void judge(clattn_context *context, check *c) {
     int ran = 0;
-    const char *example;
-    clattn_status status = CLATTN_OK;
     c->verdict = CHECKING;
-    for (size_t i = 0; !status && ran < MOST_EXAMPLES && (example = clattn_op_example(c->op, i)); i++) status = try_example(context, example, c->variant->name, &ran);
-    c->verdict = !is_verdict(status) ? UNKNOWN : status ? DEMOTED : GOOD;
-    clattn_log(context, CLATTN_LOG_DEBUG, "checked %s/%s by %d examples", c->op->name, c->variant->name, ran);
-    if (!status) return;
-    snprintf(c->reason, sizeof c->reason, "demoted: its self-check failed: %.500s", clattn_message(context));
-    if (c->verdict == DEMOTED) clattn_log(context, CLATTN_LOG_WARNING, "%s/%s is not used in this context: %s", c->op->name, c->variant->name, c->reason);
+    clattn_status status = try_examples(context, c, c->storage, &ran);
+    if (!status && !ran && c->storage & CLATTN_CASE_STRIDED) status = try_examples(context, c, c->storage & ~CLATTN_CASE_STRIDED, &ran);
+    c->verdict = verdict_of(status, ran);
+    if (c->verdict == DEMOTED) snprintf(c->reason, sizeof c->reason, "demoted: its self-check failed%s: %.500s", storage_text(c->storage), clattn_message(context));
+    tell(context, c, ran);
 }
 
 /* Operations inside others are checked in the same stay aside. */
 static void judge_aside(clattn_context *context, check *c) {
     char name[160];
-    snprintf(name, sizeof name, "self-check/%s/%s", c->op->name, c->variant->name);
-    if (clattn_verdict_known(context, name)) {
+    snprintf(name, sizeof name, "self-check/%s/%s%s", c->op->name, c->variant->name, storage_text(c->storage));
+    if (clattn_verdict_known(context, name, c->op->code->examples)) {
         c->verdict = GOOD;
         return;
     }
     clattn_aside *aside = clattn_aside_begin(context);
-    if (!aside) return;
+    if (!aside) {
+        clattn_log(context, CLATTN_LOG_WARNING, "%s could not be made: there is no queue or memory for it", name);
+        return;
+    }
     judge(context, c);
     clattn_aside_end(context, aside);
-    if (c->verdict == GOOD) clattn_verdict_keep(context, name);
+    if (c->verdict == GOOD) clattn_verdict_keep(context, name, c->op->code->examples);
 }
 
-const char *clattn_self_check(clattn_context *context, const clattn_op *op, const clattn_variant *variant) {
-    check *c = find(context, op, variant);
-    if (!c && clattn_context_checked(context)) c = add(context, op, variant);
+/* ---- What operations ask ---- */
+
+static const char *reason_of(const check *c) {
+    return c && c->verdict == DEMOTED ? c->reason : NULL;
+}
+
+const char *clattn_self_check(clattn_context *context, const clattn_op *op, const void *args, const clattn_variant *variant) {
+    const int storage = storage_of(op, args);
+    check *c = find(context, op, variant, storage);
+    if (!c && clattn_context_checked(context)) c = add(context, op, variant, storage);
     if (c && c->verdict == UNKNOWN) judge_aside(context, c);
-    return c && c->verdict == DEMOTED ? c->reason : NULL;
+    return reason_of(c);
 }
 
-const char *clattn_demotion_of(clattn_context *context, const clattn_op *op, const clattn_variant *variant) {
-    const check *c = find(context, op, variant);
-    return c && c->verdict == DEMOTED ? c->reason : NULL;
+const char *clattn_demotion_of(clattn_context *context, const clattn_op *op, const void *args, const clattn_variant *variant) {
+    return reason_of(find(context, op, variant, storage_of(op, args)));
 }
 
 const char *clattn_op_demotion(clattn_context *context, size_t index, const clattn_op **op, const char **variant) {

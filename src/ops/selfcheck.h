@@ -4,9 +4,10 @@
 
 #include "op.h"
 
-/* Checks a variant at its first use in a context that asks for it. Why it must not be used; NULL when it may. */
-const char *clattn_self_check(clattn_context *context, const clattn_op *op, const clattn_variant *variant);
+/* Checks a variant at its first use in a context that asks for it, with tensors stored as those of `args`. Why it must not
+ * be used; NULL when it may. */
+const char *clattn_self_check(clattn_context *context, const clattn_op *op, const void *args, const clattn_variant *variant);
 /* The same of what is known, without a check. */
-const char *clattn_demotion_of(clattn_context *context, const clattn_op *op, const clattn_variant *variant);
+const char *clattn_demotion_of(clattn_context *context, const clattn_op *op, const void *args, const clattn_variant *variant);
 
 #endif

@@ -1,6 +1,7 @@
 /* What every operation's description must hold, and each example with each variant: the self-test that nobody can forget. */
 #include <criterion/criterion.h>
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "../support/device.h"
@@ -109,6 +110,41 @@ static int run_example(clattn_context *context, const clattn_op *op, const char 
     }
     cr_expect_null(refusal, "the last variant of %s refuses %s: %s", op->name, text, refusal ? refusal : "");
     return runs;
+}
+
+/* Refusals that a device gives for every call, not for this one. */
+static bool is_of_the_device(const char *refusal) {
+    return strncmp(refusal, "the device", 10) == 0;
+}
+
+/* Why no example reaches the variant on a device that can run it; NULL when one does, or when the device cannot. */
+static const char *why_unchecked(clattn_context *context, const clattn_op *op, const char *variant) {
+    static char reason[300];
+    const char *example;
+    bool of_the_device = true;
+    for (size_t k = 0; (example = clattn_op_example(op, k)); k++) {
+        clattn_case *c;
+        cr_assert_eq(clattn_case_open(context, example, 1, 0, &c), CLATTN_OK, "%s", clattn_message(context));
+        const char *refusal = clattn_op_refusal(context, op, clattn_case_args(c), variant);
+        if (refusal) snprintf(reason, sizeof reason, "%s", refusal);
+        clattn_case_close(&c);
+        if (!refusal) return NULL;
+        of_the_device = of_the_device && is_of_the_device(reason);
+    }
+    return of_the_device ? NULL : reason;
+}
+
+/* The first-use check needs an example for each: a variant without one would pass unseen. */
+Test(registry, an_example_fits_every_variant) {
+    clattn_context *context = test_open();
+    const clattn_op *op;
+    const char *variant;
+    for (size_t i = 0; (op = clattn_op_get(i)); i++)
+        for (size_t k = 0; (variant = clattn_op_variant(op, k)); k++) {
+            const char *reason = why_unchecked(context, op, variant);
+            cr_expect_null(reason, "no example of %s fits its variant %s: %s", op->name, variant, reason);
+        }
+    clattn_close(&context);
 }
 
 static void check_work(clattn_context *context, const clattn_op *op, const char *text) {
