@@ -53,6 +53,18 @@ __kernel void scalar(IN(a), IN(b), IN(bias), OUT(out), const int has_bias, const
 }
 #endif
 
+#ifdef KERNEL_finish
+/* After a product made elsewhere: bias and activation, in place. */
+__kernel void finish(IN(bias), OUT(out), const int has_bias, const long N, const long count) {
+    const long i = get_global_id(0);
+    if (i >= count) return;
+    SHIFT(out);
+    float sum = out[i];
+    if (has_bias) sum += bias[bias_offset + i % N];
+    out[i] = ACTIVATE(sum);
+}
+#endif
+
 #ifdef KERNEL_pack
 #define PANEL (16 * NV)
 

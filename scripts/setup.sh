@@ -1,7 +1,7 @@
 # Installs what is missing on Debian 12 or Ubuntu 24.04 and builds. Sourced by ./demo, ./check and .ci/run.
 # Never asks a question; uses sudo when not root.
 
-build_packages="gcc libc6-dev meson ninja-build pkg-config python3 ocl-icd-opencl-dev opencl-headers libxxhash-dev libjansson-dev libzip-dev libpng-dev libjpeg-dev libcairo2-dev"
+build_packages="gcc libc6-dev meson ninja-build pkg-config python3 ocl-icd-opencl-dev opencl-headers libxxhash-dev libclblast-dev libjansson-dev libzip-dev libpng-dev libjpeg-dev libcairo2-dev"
 run_packages="pocl-opencl-icd fonts-dejavu-core"
 test_packages="libcriterion-dev g++"
 

@@ -111,7 +111,7 @@ CLATTN_API clattn_status clattn_device_peaks(clattn_context *context, bool again
 /* One launch of a kernel. Texts are valid during the call; sizes of memory in bytes. */
 typedef struct clattn_launch_record {
     const char *source, *kernel, *options; /* of cl/SOURCE.cl */
-    int dimensions;
+    int dimensions;             /* 0: a product by CLBlast, whose kernels tell nothing but their time together */
     size_t global[3], local[3]; /* work-items in all and in a work-group; 1 where there is no such dimension */
     size_t max_work_group;      /* what the driver allows for this kernel */
     uint64_t local_memory;      /* of a work-group, as the driver says */

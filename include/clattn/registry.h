@@ -75,7 +75,8 @@ CLATTN_API const clattn_field *clattn_op_field(const clattn_op *op, const char *
 
 /* Variants, in the order in which they are tried; the last fits any device. NULL past the end. */
 CLATTN_API const char *clattn_op_variant(const clattn_op *op, size_t index);
-/* Why a variant cannot serve these arguments on this context's device; NULL if it can. Valid until the next call. */
+/* Why clattn does not choose a variant by itself for these arguments on this context's device, mostly because it cannot serve
+ * them; NULL if it would when no other came first. Valid until the next call. */
 CLATTN_API const char *clattn_op_refusal(clattn_context *context, const clattn_op *op, const void *args, const char *variant);
 
 /* The variants that this context does not use because their first use gave wrong results or could not be built: at that

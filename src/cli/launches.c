@@ -87,7 +87,12 @@ static void print_one(const launches *l, const launch *one, size_t number, doubl
     fprintf(stream, "launch %zu: %s", number, one->kernel);
     if (seconds >= 0) fprintf(stream, "  %.4g ms", 1e3 * seconds);
     if (seconds >= 0 && total > 0) fprintf(stream, " (%.0f %%)", 100 * seconds / total);
-    fprintf(stream, "\n  %s work-items in groups of %s (the driver allows %zu)\n", global, local, r->max_work_group);
+    fputc('\n', stream);
+    if (!r->dimensions) {
+        fprintf(stream, "  several kernels of the library, workspace %llu B\n", (unsigned long long)workspace(l, one));
+        return;
+    }
+    fprintf(stream, "  %s work-items in groups of %s (the driver allows %zu)\n", global, local, r->max_work_group);
     fprintf(stream, "  local memory %llu B a group, private %llu B an item, workspace %llu B\n", (unsigned long long)r->local_memory, (unsigned long long)r->private_memory, (unsigned long long)workspace(l, one));
     if (*one->options) fprintf(stream, "  options %s\n", one->options);
 }

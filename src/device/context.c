@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clblast.h"
 #include "internal.h"
 #include "system.h"
 
@@ -16,6 +17,7 @@ static clattn_status open_own(clattn_context *context, const clattn_open_params 
     context->queue = clCreateCommandQueue(context->context, context->device, params->profile ? CL_QUEUE_PROFILING_ENABLE : 0, &error);
     CL_TRY(context, error, "clCreateCommandQueue");
     context->profiling = params->profile;
+    context->owned = true;
     return CLATTN_OK;
 }
 
@@ -86,6 +88,7 @@ void clattn_close(clattn_context **pointer) {
         clattn_programs_save(context);
     }
     clattn_programs_free(context);
+    clattn_gemm_forget(context);
     clattn_buffers_orphan(context);
     clattn_buffers_trim(context);
     for (cl_uint i = 0; i < context->pending_count; i++) clReleaseEvent(context->pending[i]);

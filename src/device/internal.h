@@ -45,6 +45,8 @@ struct clattn_context {
     cl_command_queue queue;
     bool out_of_order;
     bool opened;
+    bool owned; /* the cl_context is clattn's own */
+    bool gemm_used;
     cl_event last; /* out-of-order queues: clattn's previous command */
     cl_event *pending;
     cl_uint pending_count;
@@ -104,6 +106,7 @@ void clattn_cache_trim(const clattn_context *context);
 void clattn_trace_tell(clattn_context *context, const clattn_program *program, const clattn_launch_info *info, const size_t *global, const size_t *local, cl_event event);
 
 /* launch.c */
+#define CLATTN_MAX_WAITS 64
 /* The events the next command has to wait for, and where its own event goes (NULL: not needed). */
 cl_uint clattn_queue_wait_list(clattn_context *context, cl_event *list, cl_uint capacity);
 void clattn_queue_advance(clattn_context *context, cl_event event);

@@ -4,8 +4,6 @@
 
 #include "internal.h"
 
-#define MAX_WAITS 64
-
 cl_uint clattn_queue_wait_list(clattn_context *context, cl_event *list, cl_uint capacity) {
     cl_uint count = 0;
     if (context->last) list[count++] = context->last;
@@ -88,8 +86,8 @@ clattn_status clattn_launch(clattn_context *context, const clattn_launch_info *i
     choose_local(program, info, local);
     if ((status = check_limits(context, program, info, local))) return status;
     for (int i = 0; i < info->dimensions; i++) global[i] = (info->global[i] + local[i] - 1) / local[i] * local[i];
-    cl_event waits[MAX_WAITS], event = NULL;
-    const cl_uint count = clattn_queue_wait_list(context, waits, MAX_WAITS);
+    cl_event waits[CLATTN_MAX_WAITS], event = NULL;
+    const cl_uint count = clattn_queue_wait_list(context, waits, CLATTN_MAX_WAITS);
     const cl_int error = clEnqueueNDRangeKernel(context->queue, program->kernel, (cl_uint)info->dimensions, NULL, global, local, count, count ? waits : NULL, context->out_of_order || (context->trace && context->profiling) ? &event : NULL);
     if (error) return clattn_queue_fail(context, error, "clEnqueueNDRangeKernel");
     program->launched = true;
@@ -101,8 +99,8 @@ clattn_status clattn_launch(clattn_context *context, const clattn_launch_info *i
 
 clattn_status clattn_enqueue_read(clattn_context *context, const clattn_buffer *buffer, size_t offset, size_t size, void *host) {
     if (size == 0) return clattn_finish(context);
-    cl_event waits[MAX_WAITS], event = NULL;
-    const cl_uint count = clattn_queue_wait_list(context, waits, MAX_WAITS);
+    cl_event waits[CLATTN_MAX_WAITS], event = NULL;
+    const cl_uint count = clattn_queue_wait_list(context, waits, CLATTN_MAX_WAITS);
     const cl_int error = clEnqueueReadBuffer(context->queue, buffer->memory, CL_TRUE, offset, size, host, count, count ? waits : NULL, context->out_of_order ? &event : NULL);
     if (error) return clattn_queue_fail(context, error, "clEnqueueReadBuffer");
     clattn_queue_advance(context, event);
@@ -112,8 +110,8 @@ clattn_status clattn_enqueue_read(clattn_context *context, const clattn_buffer *
 
 clattn_status clattn_enqueue_write(clattn_context *context, clattn_buffer *buffer, size_t offset, size_t size, const void *host) {
     if (size == 0) return CLATTN_OK;
-    cl_event waits[MAX_WAITS], event = NULL;
-    const cl_uint count = clattn_queue_wait_list(context, waits, MAX_WAITS);
+    cl_event waits[CLATTN_MAX_WAITS], event = NULL;
+    const cl_uint count = clattn_queue_wait_list(context, waits, CLATTN_MAX_WAITS);
     const cl_int error = clEnqueueWriteBuffer(context->queue, buffer->memory, CL_TRUE, offset, size, host, count, count ? waits : NULL, context->out_of_order ? &event : NULL);
     if (error) return clattn_queue_fail(context, error, "clEnqueueWriteBuffer");
     clattn_queue_advance(context, event);
@@ -122,8 +120,8 @@ clattn_status clattn_enqueue_write(clattn_context *context, clattn_buffer *buffe
 
 clattn_status clattn_enqueue_fill(clattn_context *context, clattn_buffer *buffer, size_t offset, size_t size, unsigned char value) {
     if (size == 0) return CLATTN_OK;
-    cl_event waits[MAX_WAITS], event = NULL;
-    const cl_uint count = clattn_queue_wait_list(context, waits, MAX_WAITS);
+    cl_event waits[CLATTN_MAX_WAITS], event = NULL;
+    const cl_uint count = clattn_queue_wait_list(context, waits, CLATTN_MAX_WAITS);
     const cl_int error = clEnqueueFillBuffer(context->queue, buffer->memory, &value, 1, offset, size, count, count ? waits : NULL, context->out_of_order ? &event : NULL);
     if (error) return clattn_queue_fail(context, error, "clEnqueueFillBuffer");
     clattn_queue_advance(context, event);
@@ -161,9 +159,9 @@ clattn_status clattn_opencl_wait_for(clattn_context *context, cl_uint count, con
     if (!context || !context->opened) return CLATTN_ERROR_ARGUMENT;
     if (count && !events) return clattn_fail(context, CLATTN_ERROR_ARGUMENT, "wait_for: %u events expected, found NULL", count);
     const cl_uint before = context->pending_count;
-    if (count > MAX_WAITS - 1 - before)
-        return clattn_fail(context, CLATTN_ERROR_ARGUMENT, "wait_for: a command can wait for %d events at most, found %u after %u", MAX_WAITS - 1, count, before);
-    if (!context->pending) context->pending = malloc(MAX_WAITS * sizeof *context->pending);
+    if (count > CLATTN_MAX_WAITS - 1 - before)
+        return clattn_fail(context, CLATTN_ERROR_ARGUMENT, "wait_for: a command can wait for %d events at most, found %u after %u", CLATTN_MAX_WAITS - 1, count, before);
+    if (!context->pending) context->pending = malloc(CLATTN_MAX_WAITS * sizeof *context->pending);
     if (!context->pending) return clattn_fail(context, CLATTN_ERROR_OUT_OF_MEMORY, "out of host memory");
     clattn_status status = CLATTN_OK;
     for (cl_uint i = 0; i < count && !status; i++) {
@@ -176,8 +174,8 @@ clattn_status clattn_opencl_wait_for(clattn_context *context, cl_uint count, con
 
 clattn_status clattn_opencl_event(clattn_context *context, cl_event *event) {
     if (!context || !context->opened || !event) return CLATTN_ERROR_ARGUMENT;
-    cl_event waits[MAX_WAITS];
-    const cl_uint count = clattn_queue_wait_list(context, waits, MAX_WAITS);
+    cl_event waits[CLATTN_MAX_WAITS];
+    const cl_uint count = clattn_queue_wait_list(context, waits, CLATTN_MAX_WAITS);
     CL_TRY(context, clEnqueueMarkerWithWaitList(context->queue, count, count ? waits : NULL, event), "clEnqueueMarkerWithWaitList");
     CL_TRY(context, clFlush(context->queue), "clFlush");
     return CLATTN_OK;

@@ -1,15 +1,7 @@
 /* matmul and linear: one product of matrices, batched, with any strides. */
-#include "dims.h"
-#include "op.h"
+#include "matmul.h"
 
-/* out[b][m][n] = act(sum_k a[b](m,k) b[b](k,n) + bias[n]); out is dense. */
-typedef struct product {
-    const clattn_tensor *a, *b, *bias, *out;
-    int64_t batches, m, n, k;
-    int64_t a_m, a_k, b_k, b_n;                    /* strides */
-    int64_t lead[8], a_lead[8], b_lead[8];         /* leading axes, right-aligned, and the strides along them */
-    int activation;
-} product;
+#include "dims.h"
 
 /* ---- matmul's shapes ---- */
 
@@ -67,7 +59,7 @@ static void lead_strides(const clattn_tensor *tensor, int64_t strides[8]) {
 }
 
 /* One matrix of many rows in the place of many matrices, where they all meet the same b and lie one after the other. */
-static void fold(product *p) {
+static void fold(clattn_product *p) {
     int64_t rows = p->m, step = p->a_m;
     for (int i = 7; i >= 0; i--) {
         if (p->lead[i] == 1) continue;
@@ -82,7 +74,7 @@ static void fold(product *p) {
 }
 
 /* `axes` are the sizes of out but its last two. */
-static void set_lead(product *p, int rank, const int64_t *axes) {
+static void set_lead(clattn_product *p, int rank, const int64_t *axes) {
     p->batches = 1;
     for (int i = 0; i < 8; i++) {
         p->lead[i] = i < 8 - rank ? 1 : axes[i - (8 - rank)];
@@ -92,9 +84,9 @@ static void set_lead(product *p, int rank, const int64_t *axes) {
     lead_strides(p->b, p->b_lead);
 }
 
-static product product_of_matmul(const clattn_call *call, const clattn_matmul_args *args) {
+static clattn_product product_of_matmul(const clattn_call *call, const clattn_matmul_args *args) {
     const clattn_tensor *a = args->a, *b = args->b;
-    product p = { .a = a, .b = b, .out = args->out, .activation = CLATTN_ACTIVATION_NONE };
+    clattn_product p = { .a = a, .b = b, .out = args->out, .activation = CLATTN_ACTIVATION_NONE };
     p.m = clattn_dim(call, "M");
     p.n = clattn_dim(call, "N");
     p.k = clattn_dim(call, "K");
@@ -107,9 +99,9 @@ static product product_of_matmul(const clattn_call *call, const clattn_matmul_ar
     return p;
 }
 
-static product product_of_linear(const clattn_call *call, const clattn_linear_args *args) {
+static clattn_product product_of_linear(const clattn_call *call, const clattn_linear_args *args) {
     const clattn_tensor *x = args->x, *w = args->weight;
-    product p = { .a = x, .b = w, .bias = args->bias, .out = args->out, .activation = (int)args->activation };
+    clattn_product p = { .a = x, .b = w, .bias = args->bias, .out = args->out, .activation = (int)args->activation };
     p.m = x->rank > 1 ? x->shape[x->rank - 2] : 1;
     p.n = clattn_dim(call, "O");
     p.k = clattn_dim(call, "I");
@@ -122,30 +114,24 @@ static product product_of_linear(const clattn_call *call, const clattn_linear_ar
     return p;
 }
 
-static product product_of(const clattn_call *call, const void *args) {
+clattn_product clattn_product_of(const clattn_call *call, const void *args) {
     return strcmp(call->op->name, "linear") == 0 ? product_of_linear(call, args) : product_of_matmul(call, args);
 }
 
 /* Tiles of `rows` by 16 * `vectors`. */
-static const char *options_of(const product *p, int rows, int vectors, char text[96]) {
+static const char *options_of(const clattn_product *p, int rows, int vectors, char text[96]) {
     char activation[24] = "";
     if (p->activation != CLATTN_ACTIVATION_NONE) snprintf(activation, sizeof activation, " -DACT=%d", p->activation);
     snprintf(text, 96, "-DMR=%d -DNV=%d%s", rows, vectors, activation);
     return text;
 }
 
-static clattn_arg long8(const int64_t values[8]) {
-    clattn_arg arg = { .kind = CLATTN_ARG_I64X8 };
-    memcpy(arg.as.i64, values, 8 * sizeof values[0]);
-    return arg;
-}
-
 /* ---- scalar: one work-item per element of out ---- */
 
 static clattn_status enqueue_scalar(clattn_call *call, const void *args) {
     char options[96];
-    const product p = product_of(call, args);
-    return clattn_run_kernel(call, "matmul", "scalar", options_of(&p, 1, 1, options), 1, (size_t[]){ (size_t)(p.batches * p.m * p.n) }, (size_t[]){ 0 }, ARG_T(p.a), ARG_T(p.b), ARG_T(p.bias), ARG_T(p.out), ARG_I32(p.bias != NULL), ARG_I64(p.batches), ARG_I64(p.m), ARG_I64(p.n), ARG_I64(p.k), clattn_arg_i64x4(p.a_m, p.a_k, p.b_k, p.b_n), long8(p.lead), long8(p.a_lead), long8(p.b_lead));
+    const clattn_product p = clattn_product_of(call, args);
+    return clattn_run_kernel(call, "matmul", "scalar", options_of(&p, 1, 1, options), 1, (size_t[]){ (size_t)(p.batches * p.m * p.n) }, (size_t[]){ 0 }, ARG_T(p.a), ARG_T(p.b), ARG_T(p.bias), ARG_T(p.out), ARG_I32(p.bias != NULL), ARG_I64(p.batches), ARG_I64(p.m), ARG_I64(p.n), ARG_I64(p.k), clattn_arg_i64x4(p.a_m, p.a_k, p.b_k, p.b_n), clattn_arg_i64x8(p.lead), clattn_arg_i64x8(p.a_lead), clattn_arg_i64x8(p.b_lead));
 }
 
 /* ---- cpu: b packed in panels, a block of rows a group ---- */
@@ -155,18 +141,14 @@ static clattn_status enqueue_scalar(clattn_call *call, const void *args) {
 #define FEW_ROWS 8
 #define WANTED_GROUPS 16
 
-static int64_t ceil_div(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
-}
-
 /* Vectors in a panel's row: wide panels unless much of the last one would be empty. */
 static int panel_vectors(int64_t n) {
     if (n <= 16) return 1;
-    return ceil_div(n, 64) * 64 <= ceil_div(n, 32) * 32 * 9 / 8 ? 4 : 2;
+    return clattn_ceil_div(n, 64) * 64 <= clattn_ceil_div(n, 32) * 32 * 9 / 8 ? 4 : 2;
 }
 
 /* b's own leading axes, without what they are broadcast to. */
-static int64_t own_lead(const product *p, int64_t sizes[8]) {
+static int64_t own_lead(const clattn_product *p, int64_t sizes[8]) {
     int64_t count = 1;
     for (int i = 0; i < 8; i++) {
         const int axis = p->b->rank - 3 - (7 - i);
@@ -176,17 +158,17 @@ static int64_t own_lead(const product *p, int64_t sizes[8]) {
     return count;
 }
 
-static clattn_status pack_b(clattn_call *call, const product *p, int vectors, clattn_buffer **packed, int64_t packed_lead[8]) {
+static clattn_status pack_b(clattn_call *call, const clattn_product *p, int vectors, clattn_buffer **packed, int64_t packed_lead[8]) {
     int64_t sizes[8];
     char key[96], options[32];
-    const int64_t matrices = own_lead(p, sizes), panels = ceil_div(p->n, 16 * vectors), matrix_size = panels * p->k * 16 * vectors;
+    const int64_t matrices = own_lead(p, sizes), panels = clattn_ceil_div(p->n, 16 * vectors), matrix_size = panels * p->k * 16 * vectors;
     bool fresh;
     snprintf(key, sizeof key, "matmul %d %lld %lld/%lld", vectors, (long long)p->k, (long long)p->b_k, (long long)p->b_n);
     snprintf(options, sizeof options, "-DNV=%d", vectors);
     for (int64_t i = 7, step = matrix_size; i >= 0; step *= sizes[i--]) packed_lead[i] = p->b_lead[i] ? step : 0;
     const clattn_status status = clattn_packed(call, p->b, key, (size_t)(matrices * matrix_size + 1) * sizeof(float), packed, &fresh);
     if (status || !fresh) return status;
-    return clattn_run_kernel(call, "matmul", "pack", options, 3, ((size_t[]){ (size_t)panels, (size_t)ceil_div(p->k, DEPTH), (size_t)matrices }), ((size_t[]){ 1, 1, 1 }), ARG_T(p->b), ARG_BUFFER(*packed), ARG_I64(p->n), ARG_I64(p->k), ARG_I64(DEPTH), ARG_I64(p->b_k), ARG_I64(p->b_n), long8(sizes), long8(p->b_lead));
+    return clattn_run_kernel(call, "matmul", "pack", options, 3, ((size_t[]){ (size_t)panels, (size_t)clattn_ceil_div(p->k, DEPTH), (size_t)matrices }), ((size_t[]){ 1, 1, 1 }), ARG_T(p->b), ARG_BUFFER(*packed), ARG_I64(p->n), ARG_I64(p->k), ARG_I64(DEPTH), ARG_I64(p->b_k), ARG_I64(p->b_n), clattn_arg_i64x8(sizes), clattn_arg_i64x8(p->b_lead));
 }
 
 static const char *cpu_refusal(const clattn_call *call, const void *args) {
@@ -195,30 +177,30 @@ static const char *cpu_refusal(const clattn_call *call, const void *args) {
 }
 
 /* Rows of a group: few enough that all cores have work. */
-static int64_t block_rows(const product *p, int tile) {
+static int64_t block_rows(const clattn_product *p, int tile) {
     int64_t rows = MAX_ROWS;
-    while (rows > 4 * tile && p->batches * ceil_div(p->m, rows) < WANTED_GROUPS) rows /= 2;
-    return ceil_div(rows, tile) * tile <= MAX_ROWS ? ceil_div(rows, tile) * tile : rows / tile * tile;
+    while (rows > 4 * tile && p->batches * clattn_ceil_div(p->m, rows) < WANTED_GROUPS) rows /= 2;
+    return clattn_ceil_div(rows, tile) * tile <= MAX_ROWS ? clattn_ceil_div(rows, tile) * tile : rows / tile * tile;
 }
 
 static clattn_status enqueue_cpu(clattn_call *call, const void *args) {
     char options[96], text[160];
     int64_t packed_lead[8];
     clattn_buffer *packed;
-    const product p = product_of(call, args);
+    const clattn_product p = clattn_product_of(call, args);
     const int vectors = panel_vectors(p.n), tile = vectors == 4 ? 4 : 8;
     const clattn_status status = pack_b(call, &p, vectors, &packed, packed_lead);
     if (status) return status;
-    const int64_t rows = block_rows(&p, tile), blocks = ceil_div(p.m, rows), panels = ceil_div(p.n, 16 * vectors);
-    const int64_t shares = ceil_div(WANTED_GROUPS, blocks * p.batches), per_group = ceil_div(panels, shares);
+    const int64_t rows = block_rows(&p, tile), blocks = clattn_ceil_div(p.m, rows), panels = clattn_ceil_div(p.n, 16 * vectors);
+    const int64_t shares = clattn_ceil_div(WANTED_GROUPS, blocks * p.batches), per_group = clattn_ceil_div(panels, shares);
     snprintf(text, sizeof text, "%s -DROWS=%d%s", options_of(&p, tile, vectors, options), MAX_ROWS, p.a_k == 1 ? "" : " -DPACK_A");
-    return clattn_run_kernel(call, "matmul", "blocked", text, 3, ((size_t[]){ (size_t)blocks, (size_t)ceil_div(panels, per_group), (size_t)p.batches }), ((size_t[]){ 1, 1, 1 }), ARG_T(p.a), ARG_BUFFER(packed), ARG_T(p.bias), ARG_T(p.out), ARG_I32(p.bias != NULL), ARG_I64(p.m), ARG_I64(p.n), ARG_I64(p.k), ARG_I64(p.a_m), ARG_I64(p.a_k), long8(p.lead), long8(p.a_lead), long8(packed_lead), ARG_I64(rows), ARG_I64(panels), ARG_I64(per_group));
+    return clattn_run_kernel(call, "matmul", "blocked", text, 3, ((size_t[]){ (size_t)blocks, (size_t)clattn_ceil_div(panels, per_group), (size_t)p.batches }), ((size_t[]){ 1, 1, 1 }), ARG_T(p.a), ARG_BUFFER(packed), ARG_T(p.bias), ARG_T(p.out), ARG_I32(p.bias != NULL), ARG_I64(p.m), ARG_I64(p.n), ARG_I64(p.k), ARG_I64(p.a_m), ARG_I64(p.a_k), clattn_arg_i64x8(p.lead), clattn_arg_i64x8(p.a_lead), clattn_arg_i64x8(packed_lead), ARG_I64(rows), ARG_I64(panels), ARG_I64(per_group));
 }
 
 /* ---- cpu_rows: few rows, b read once as it lies ---- */
 
 static const char *rows_refusal(const clattn_call *call, const void *args) {
-    const product p = product_of(call, args);
+    const clattn_product p = clattn_product_of(call, args);
     if (!clattn_call_cpu(call, 0)) return "the device is not a CPU";
     if (p.m > FEW_ROWS) return "there are more than 8 rows";
     return p.b_n == 1 || (p.b_k == 1 && p.a_k == 1) ? NULL : "the rows of a or b are not contiguous";
@@ -226,55 +208,25 @@ static const char *rows_refusal(const clattn_call *call, const void *args) {
 
 static clattn_status enqueue_rows(clattn_call *call, const void *args) {
     char options[96];
-    const product p = product_of(call, args);
+    const clattn_product p = clattn_product_of(call, args);
     const bool columns = p.b_n == 1;
-    const int64_t unit = columns ? 64 : 8, per_group = ceil_div(ceil_div(p.n, WANTED_GROUPS), unit) * unit;
-    return clattn_run_kernel(call, "matmul", columns ? "rows_columns" : "rows_dot", options_of(&p, p.m == 1 ? 1 : p.m == 2 ? 2 : 4, 4, options), 2, ((size_t[]){ (size_t)ceil_div(p.n, per_group), (size_t)p.batches }), ((size_t[]){ 1, 1 }), ARG_T(p.a), ARG_T(p.b), ARG_T(p.bias), ARG_T(p.out), ARG_I32(p.bias != NULL), ARG_I64(p.m), ARG_I64(p.n), ARG_I64(p.k), clattn_arg_i64x4(p.a_m, p.a_k, p.b_k, p.b_n), long8(p.lead), long8(p.a_lead), long8(p.b_lead), ARG_I64(per_group));
-}
-
-/* ---- gpu_tile: groups of 256 items with tiles in local memory ---- */
-
-/* 64 x 64 of out a group; where there is work enough for it 128 x 128, except on Intel, whose registers do not hold that. */
-static bool large_tiles(const clattn_call *call, const product *p) {
-    const clattn_device_info *device = clattn_call_device(call);
-    return device->kind == CLATTN_DEVICE_GPU && !strstr(device->vendor, "Intel") && p->m >= 1024 && p->n >= 1024;
-}
-
-static const char *gpu_refusal(const clattn_call *call, const void *args) {
-    const clattn_device_info *device = clattn_call_device(call);
-    (void)args;
-    if (device->max_work_group < 256) return "the device's work-groups have fewer than 256 items";
-    return device->local_memory < 8704 ? "the device has less than 8704 bytes of local memory" : NULL;
-}
-
-/* Whether every vector of 4 along the axis of stride 1 (of `length`) lies within a row and on 16 bytes. */
-static bool vectors_aligned(const clattn_tensor *tensor, int64_t stride, int64_t other, int64_t length, const int64_t lead[8]) {
-    if (stride != 1 || other % 4 || length % 4 || tensor->offset % 4) return false;
-    for (int i = 0; i < 8; i++)
-        if (lead[i] % 4) return false;
-    return true;
-}
-
-static clattn_status enqueue_gpu(clattn_call *call, const void *args) {
-    char options[160], activation[24] = "";
-    const product p = product_of(call, args);
-    const bool large = large_tiles(call, &p), along_k = p.a_k == 1, along_n = p.b_n == 1;
-    const bool aligned = vectors_aligned(p.a, along_k ? p.a_k : p.a_m, along_k ? p.a_m : p.a_k, along_k ? p.k : p.m, p.a_lead) && vectors_aligned(p.b, along_n ? p.b_n : p.b_k, along_n ? p.b_k : p.b_n, along_n ? p.n : p.k, p.b_lead);
-    const int64_t edge = large ? 128 : 64;
-    if (p.activation != CLATTN_ACTIVATION_NONE) snprintf(activation, sizeof activation, " -DACT=%d", p.activation);
-    snprintf(options, sizeof options, "-DTX=16 -DTY=16 -DRM=%d -DRN=%d -DBK=%d%s%s%s%s", large ? 2 : 1, large ? 2 : 1, large ? 8 : 16, along_k ? " -DA_K" : "", along_n ? " -DB_N" : "", aligned ? " -DALIGNED" : "", activation);
-    return clattn_run_kernel(call, "matmul_gpu", "tile", options, 3, ((size_t[]){ 256 * (size_t)ceil_div(p.n, edge), (size_t)ceil_div(p.m, edge), (size_t)p.batches }), ((size_t[]){ 256, 1, 1 }), ARG_T(p.a), ARG_T(p.b), ARG_T(p.bias), ARG_T(p.out), ARG_I32(p.bias != NULL), ARG_I64(p.m), ARG_I64(p.n), ARG_I64(p.k), clattn_arg_i64x4(p.a_m, p.a_k, p.b_k, p.b_n), long8(p.lead), long8(p.a_lead), long8(p.b_lead));
+    const int64_t unit = columns ? 64 : 8, per_group = clattn_ceil_div(clattn_ceil_div(p.n, WANTED_GROUPS), unit) * unit;
+    return clattn_run_kernel(call, "matmul", columns ? "rows_columns" : "rows_dot", options_of(&p, p.m == 1 ? 1 : p.m == 2 ? 2
+                                                                                                                           : 4,
+                                                                                        4, options),
+        2, ((size_t[]){ (size_t)clattn_ceil_div(p.n, per_group), (size_t)p.batches }), ((size_t[]){ 1, 1 }), ARG_T(p.a), ARG_T(p.b), ARG_T(p.bias), ARG_T(p.out), ARG_I32(p.bias != NULL), ARG_I64(p.m), ARG_I64(p.n), ARG_I64(p.k), clattn_arg_i64x4(p.a_m, p.a_k, p.b_k, p.b_n), clattn_arg_i64x8(p.lead), clattn_arg_i64x8(p.a_lead), clattn_arg_i64x8(p.b_lead), ARG_I64(per_group));
 }
 
 static const clattn_variant variants[] = {
     { "cpu_rows", rows_refusal, enqueue_rows },
     { "cpu", cpu_refusal, enqueue_cpu },
-    { "gpu_tile", gpu_refusal, enqueue_gpu },
+    { "clblast", clattn_matmul_clblast_refusal, clattn_matmul_clblast },
+    { "gpu_tile", clattn_matmul_gpu_refusal, clattn_matmul_gpu },
     { "scalar", NULL, enqueue_scalar },
 };
 
 static void work(const clattn_call *call, const void *args, double *flops, double *bytes) {
-    const product p = product_of(call, args);
+    const clattn_product p = clattn_product_of(call, args);
     const double out = (double)p.batches * (double)p.m * (double)p.n;
     *flops = 2 * out * (double)p.k;
     *bytes = 4 * ((double)clattn_tensor_count(p.a) + (double)clattn_tensor_count(p.b) + out);
@@ -284,7 +236,7 @@ void clattn_reference_matmul(const clattn_call *call, const void *args, clattn_b
 void clattn_reference_linear(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
 static const char *const matmul_examples[] = { "matmul a[3,40] b[40,70]", "matmul a[20,300] b[300,70]", "matmul a[2,9,5] b[2,5,10]", "matmul a[300,20] b[70,300] transpose_a=true transpose_b=true", NULL };
-static const clattn_op_code matmul_code = { .infer = infer_matmul, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_matmul, .work = work, .examples = matmul_examples };
+static const clattn_op_code matmul_code = { .infer = infer_matmul, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reserve = clattn_matmul_reserve, .reference = clattn_reference_matmul, .work = work, .examples = matmul_examples };
 static const clattn_op op_matmul = { "matmul", "products of matrices, batched", "numpy.matmul; rank 2 and more", sizeof(clattn_matmul_args), matmul_fields, CLATTN_COUNT(matmul_fields), &matmul_code };
 CLATTN_DEFINE_CALL(matmul)
 
@@ -297,7 +249,7 @@ static const clattn_field linear_fields[] = {
 };
 
 static const char *const linear_examples[] = { "linear x[40] weight[7,40] bias[7]", "linear x[3,40] weight[7,40] bias[7] activation=tanh", "linear x[20,300] weight[70,300] bias[70]", NULL };
-static const clattn_op_code linear_code = { .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_linear, .work = work, .examples = linear_examples };
+static const clattn_op_code linear_code = { .variants = variants, .variant_count = CLATTN_COUNT(variants), .reserve = clattn_matmul_reserve, .reference = clattn_reference_linear, .work = work, .examples = linear_examples };
 static const clattn_op op_linear = { "linear", "act(x weight^T + bias)", "torch.nn.functional.linear", sizeof(clattn_linear_args), linear_fields, CLATTN_COUNT(linear_fields), &linear_code };
 CLATTN_DEFINE_CALL(linear)
 

@@ -67,6 +67,8 @@ typedef struct clattn_op_code {
     clattn_status (*infer)(clattn_call *call, const void *args);
     const clattn_variant *variants; /* in order of preference; the last fits everything */
     size_t variant_count;
+    /* Why a variant that could serve is left to those who ask for it by name; NULL when it may be chosen. May be NULL. */
+    const char *(*reserve)(const clattn_call *call, const void *args, const clattn_variant *variant);
     /* All tensors are host tensors (ref_at in reference.h): C order, double. */
     void (*reference)(const clattn_call *call, const void *args, clattn_bounds *bounds);
     void (*work)(const clattn_call *call, const void *args, double *flops, double *bytes);

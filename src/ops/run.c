@@ -241,6 +241,7 @@ static const clattn_variant *choose(clattn_call *call, const void *args, const c
         const clattn_variant *variant = &code->variants[i];
         if (name && strcmp(name, variant->name)) continue;
         const char *refusal = variant->refusal ? variant->refusal(call, args) : NULL;
+        if (!refusal && !name && code->reserve) refusal = code->reserve(call, args, variant);
         if (!refusal) refusal = clattn_self_check(call->context, call->op, args, variant);
         if (!refusal) return variant;
         last = refusal;
@@ -341,7 +342,7 @@ bool clattn_op_value_exception(const clattn_op *op, const void *args, const clat
     return true;
 }
 
-const char *clattn_op_refusal(clattn_context *context, const clattn_op *op, const void *args, const char *variant) {
+static const char *refusal_of(clattn_context *context, const clattn_op *op, const void *args, const char *variant, bool by_name) {
     _Alignas(16) char copy[MAX_ARGS_SIZE];
     if (!context || !clattn_context_device(context) || !op || !args || !variant) return "the context is not open, or an argument is NULL";
     clattn_call call = { .context = context, .op = op };
@@ -351,10 +352,19 @@ const char *clattn_op_refusal(clattn_context *context, const clattn_op *op, cons
         const clattn_variant *v = &op->code->variants[i];
         if (strcmp(v->name, variant) == 0) {
             const char *refusal = v->refusal ? v->refusal(&call, copy) : NULL;
+            if (!refusal && !by_name && op->code->reserve) refusal = op->code->reserve(&call, copy, v);
             return refusal ? refusal : clattn_demotion_of(context, op, copy, v);
         }
     }
     return "there is no variant of that name";
+}
+
+const char *clattn_op_refusal(clattn_context *context, const clattn_op *op, const void *args, const char *variant) {
+    return refusal_of(context, op, args, variant, false);
+}
+
+const char *clattn_refusal_by_name(clattn_context *context, const clattn_op *op, const void *args, const char *variant) {
+    return refusal_of(context, op, args, variant, true);
 }
 
 clattn_status clattn_op_work(clattn_context *context, const clattn_op *op, const void *args, double *flops, double *bytes) {

@@ -62,7 +62,7 @@ static check *add(clattn_context *context, const clattn_op *op, const clattn_var
 
 /* What was demoted with tensors stored in another way still fits: running it says so. */
 static bool fits(clattn_context *context, const check *c, const void *args) {
-    const char *refusal = clattn_op_refusal(context, c->op, args, c->variant->name);
+    const char *refusal = clattn_refusal_by_name(context, c->op, args, c->variant->name);
     return !refusal || refusal == clattn_demotion_of(context, c->op, args, c->variant);
 }
 

@@ -10,4 +10,7 @@ const char *clattn_self_check(clattn_context *context, const clattn_op *op, cons
 /* The same of what is known, without a check. */
 const char *clattn_demotion_of(clattn_context *context, const clattn_op *op, const void *args, const clattn_variant *variant);
 
+/* clattn_op_refusal without the reasons for which a variant that can serve is left to those who name it. */
+const char *clattn_refusal_by_name(clattn_context *context, const clattn_op *op, const void *args, const char *variant);
+
 #endif
