@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-static double now(void) {
+double timing_now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
@@ -15,22 +15,28 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static timing summary(double *seconds, size_t n) {
+timing timing_summary(double *seconds, size_t n) {
     qsort(seconds, n, sizeof *seconds, ascending);
     return (timing){ .min = seconds[0], .median = 0.5 * (seconds[(n - 1) / 2] + seconds[n / 2]), .max = seconds[n - 1] };
 }
 
-clattn_status timing_run(clattn_context *context, const clattn_op *op, const void *args, const char *variant, long runs, timing *result, const char **chosen) {
-    double *seconds = calloc((size_t)runs, sizeof *seconds);
-    if (!seconds) return CLATTN_ERROR_OUT_OF_MEMORY;
+clattn_status timing_samples(clattn_context *context, const clattn_op *op, const void *args, const char *variant, long runs, double *seconds, const char **chosen) {
     clattn_status status = CLATTN_OK;
-    for (long i = -TIMING_WARM_UPS; i < runs && !status; i++) {
-        const double start = now();
+    for (long i = 0; i < runs && !status; i++) {
+        const double start = timing_now();
         status = clattn_op_run(context, op, args, variant, chosen);
         if (!status) status = clattn_finish(context);
-        if (i >= 0) seconds[i] = now() - start;
+        seconds[i] = timing_now() - start;
     }
-    if (!status) *result = summary(seconds, (size_t)runs);
+    return status;
+}
+
+clattn_status timing_run(clattn_context *context, const clattn_op *op, const void *args, const char *variant, long runs, timing *result, const char **chosen) {
+    double *seconds = calloc((size_t)runs + TIMING_WARM_UPS, sizeof *seconds);
+    if (!seconds) return CLATTN_ERROR_OUT_OF_MEMORY;
+    clattn_status status = timing_samples(context, op, args, variant, TIMING_WARM_UPS, seconds, chosen);
+    if (!status) status = timing_samples(context, op, args, variant, runs, seconds, chosen);
+    if (!status) *result = timing_summary(seconds, (size_t)runs);
     free(seconds);
     return status;
 }

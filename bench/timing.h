@@ -12,8 +12,17 @@ typedef struct timing {
     double min, median, max;
 } timing;
 
-/* Runs an operation TIMING_WARM_UPS + `runs` times (runs >= 1), waiting after each. `variant` NULL = the first that fits;
- * `chosen` may be NULL. */
+/* Seconds on a clock that only rises. */
+double timing_now(void);
+
+/* Of n >= 1 values, which it sorts; the median of an even number is the mean of the middle two. */
+timing timing_summary(double *seconds, size_t n);
+
+/* Runs an operation `runs` times, waiting after each, and leaves the time of each in `seconds`. `variant` NULL = the first
+ * that fits; `chosen` may be NULL. */
+clattn_status timing_samples(clattn_context *context, const clattn_op *op, const void *args, const char *variant, long runs, double *seconds, const char **chosen);
+
+/* The same after TIMING_WARM_UPS unmeasured runs, summed up (runs >= 1). */
 clattn_status timing_run(clattn_context *context, const clattn_op *op, const void *args, const char *variant, long runs, timing *result, const char **chosen);
 
 #endif

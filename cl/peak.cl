@@ -1,6 +1,7 @@
 #include "common.cl"
 
-/* What the device can do at best: multiply-adds without memory, and copies without arithmetic. The loops' results are
+/* What the device can do at best: multiply-adds without memory, copies without arithmetic, and sums of
+ * what is read. The loops' results are
  * stored, so that no compiler may drop them. */
 
 #ifdef KERNEL_fma_single
@@ -70,5 +71,34 @@ __kernel void copy_items(IN(x), OUT(y), const long count) {
     SHIFT(x);
     SHIFT(y);
     if (n < count) ((__global float4 *)y)[n] = ((__global const float4 *)x)[n];
+}
+#endif
+
+#ifdef KERNEL_read_single
+/* The sum of `vectors` float16 for each group; eight sums hide the latency of an addition. */
+SINGLE void read_single(IN(x), OUT(y), const int vectors) {
+    float16 sum[8];
+    SHIFT(x);
+    SHIFT(y);
+    __global const float16 *from = (__global const float16 *)x + (long)get_group_id(0) * vectors;
+#pragma unroll
+    for (int j = 0; j < 8; j++) sum[j] = (float16)(0.0f);
+    for (int i = 0; i < vectors; i += 8) {
+#pragma unroll
+        for (int j = 0; j < 8; j++) sum[j] += from[i + j];
+    }
+    const float16 total = ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+    vstore16(total, get_group_id(0), y);
+}
+#endif
+
+#ifdef KERNEL_read_items
+/* Neighbouring work-items read neighbouring float4. */
+__kernel void read_items(IN(x), OUT(y), const long count) {
+    float4 sum = (float4)(0.0f);
+    SHIFT(x);
+    SHIFT(y);
+    for (long n = get_global_id(0); n < count; n += get_global_size(0)) sum += ((__global const float4 *)x)[n];
+    y[get_global_id(0)] = (sum.x + sum.y) + (sum.z + sum.w);
 }
 #endif

@@ -96,10 +96,11 @@ typedef bool (*clattn_progress_fn)(void *user, size_t done, size_t total, const 
  * Waits. `progress` may be NULL. */
 CLATTN_API clattn_status clattn_prewarm(clattn_context *context, const char *const *names, size_t count, clattn_progress_fn progress, void *user);
 
-/* What the device does at best: chains of f32 multiply-adds (two operations each) in flop/s, and a copy's bytes read and
- * written per second. What an operation takes is at least the larger of flops / peak and bytes / peak. */
+/* What the device does at best: chains of f32 multiply-adds (two operations each) in flop/s, a copy's bytes read and
+ * written per second, and bytes read per second where nothing is written. What an operation takes is at least the larger of
+ * flops / peak and bytes / peak. */
 typedef struct clattn_peaks {
-    double flops, copy_bytes;
+    double flops, copy_bytes, read_bytes;
 } clattn_peaks;
 
 /* Measured once per device, in about half a second on an idle machine, and kept in the cache directory. `again`: measured

@@ -88,22 +88,33 @@ static clattn_status measure_fma(clattn_context *context, const clattn_tensor *t
 
 /* ---- Copies: the amount is in bytes of one side ---- */
 
-static clattn_status run_copy_single(clattn_context *context, const clattn_tensor *tensors, int64_t bytes, const char *options) {
+/* A kernel of the first tensor's `bytes` and the second: groups of one item, each with VECTORS float16, */
+static clattn_status run_groups(clattn_context *context, const char *kernel, const clattn_tensor *tensors, int64_t bytes, const char *options) {
     const clattn_arg args[] = {
         { .kind = CLATTN_ARG_BUFFER, .as = { .memory = { .buffer = tensors[0].buffer } } },
         { .kind = CLATTN_ARG_BUFFER, .as = { .memory = { .buffer = tensors[1].buffer } } },
         { .kind = CLATTN_ARG_I32, .as = { .i32 = VECTORS } },
     };
-    return clattn_launch(context, &(clattn_launch_info){ .source = "peak", .kernel = "copy_single", .options = options, .dimensions = 1, .global = { (size_t)bytes / (VECTORS * 64) }, .local = { 1 }, .args = args, .arg_count = 3 });
+    return clattn_launch(context, &(clattn_launch_info){ .source = "peak", .kernel = kernel, .options = options, .dimensions = 1, .global = { (size_t)bytes / (VECTORS * 64) }, .local = { 1 }, .args = args, .arg_count = 3 });
 }
 
-static clattn_status run_copy_items(clattn_context *context, const clattn_tensor *tensors, int64_t bytes, const char *options) {
+/* or `items` that take neighbouring float4. */
+static clattn_status run_items(clattn_context *context, const char *kernel, const clattn_tensor *tensors, int64_t bytes, size_t items) {
     const clattn_arg args[] = {
         { .kind = CLATTN_ARG_BUFFER, .as = { .memory = { .buffer = tensors[0].buffer } } },
         { .kind = CLATTN_ARG_BUFFER, .as = { .memory = { .buffer = tensors[1].buffer } } },
         { .kind = CLATTN_ARG_I64, .as = { .i64 = { bytes / 16 } } },
     };
-    return clattn_launch(context, &(clattn_launch_info){ .source = "peak", .kernel = "copy_items", .options = options, .dimensions = 1, .global = { (size_t)bytes / 16 }, .args = args, .arg_count = 3 });
+    return clattn_launch(context, &(clattn_launch_info){ .source = "peak", .kernel = kernel, .options = "", .dimensions = 1, .global = { items }, .args = args, .arg_count = 3 });
+}
+
+static clattn_status run_copy_single(clattn_context *context, const clattn_tensor *tensors, int64_t bytes, const char *options) {
+    return run_groups(context, "copy_single", tensors, bytes, options);
+}
+
+static clattn_status run_copy_items(clattn_context *context, const clattn_tensor *tensors, int64_t bytes, const char *options) {
+    (void)options;
+    return run_items(context, "copy_items", tensors, bytes, (size_t)bytes / 16);
 }
 
 static clattn_status measure_copy(clattn_context *context, const clattn_tensor *tensors, double *bytes) {
@@ -118,6 +129,23 @@ static clattn_status measure_copy(clattn_context *context, const clattn_tensor *
     return status;
 }
 
+/* ---- Reads: the amount is in bytes; tensors[1] gets a sum for each group ---- */
+
+static clattn_status run_read_single(clattn_context *context, const clattn_tensor *tensors, int64_t bytes, const char *options) {
+    return run_groups(context, "read_single", tensors, bytes, options);
+}
+
+static clattn_status run_read_items(clattn_context *context, const clattn_tensor *tensors, int64_t bytes, const char *options) {
+    (void)options;
+    return run_items(context, "read_items", tensors, bytes, fma_items(context));
+}
+
+static clattn_status measure_read(clattn_context *context, const clattn_tensor *tensors, double *bytes) {
+    const int64_t size = tensors[0].shape[0] * 4, first = VECTORS * 64;
+    const measurement all = { context->info.kind == CLATTN_DEVICE_CPU ? run_read_single : run_read_items, "", first, size, TOO_LONG };
+    return measure(context, &all, tensors, bytes);
+}
+
 static clattn_status measure_all(clattn_context *context, clattn_peaks *peaks) {
     clattn_tensor tensors[2] = { { 0 }, { 0 } };
     size_t size = LARGEST_COPY;
@@ -130,12 +158,13 @@ static clattn_status measure_all(clattn_context *context, clattn_peaks *peaks) {
     }
     if (!status) status = measure_fma(context, tensors, &peaks->flops);
     if (!status) status = measure_copy(context, tensors, &peaks->copy_bytes);
+    if (!status) status = measure_read(context, tensors, &peaks->read_bytes);
     for (int i = 0; i < 2; i++) clattn_tensor_free(&tensors[i]);
     clattn_buffers_trim(context);
     return status;
 }
 
-/* ---- The entry in the cache: two numbers as text ---- */
+/* ---- The entry in the cache: three numbers as text ---- */
 
 static char *entry_key(const clattn_context *context) {
     char units[48];
@@ -155,12 +184,12 @@ static bool load(clattn_context *context, const char *key, clattn_peaks *peaks) 
         text[size] = '\0';
     }
     free(data);
-    return fits && sscanf(text, "flops %lf copy %lf", &peaks->flops, &peaks->copy_bytes) == 2 && peaks->flops > 0 && peaks->copy_bytes > 0;
+    return fits && sscanf(text, "flops %lf copy %lf read %lf", &peaks->flops, &peaks->copy_bytes, &peaks->read_bytes) == 3 && peaks->flops > 0 && peaks->copy_bytes > 0 && peaks->read_bytes > 0;
 }
 
 static void store(clattn_context *context, const char *key, const clattn_peaks *peaks) {
     char text[128];
-    const int size = snprintf(text, sizeof text, "flops %.6g copy %.6g\n", peaks->flops, peaks->copy_bytes);
+    const int size = snprintf(text, sizeof text, "flops %.6g copy %.6g read %.6g\n", peaks->flops, peaks->copy_bytes, peaks->read_bytes);
     if (size > 0 && (size_t)size < sizeof text) clattn_cache_store(context, key, (const unsigned char *)text, (size_t)size);
 }
 
@@ -172,9 +201,9 @@ static clattn_status measure_and_store(clattn_context *context, const char *key,
     clattn_peaks found = { 0 };
     const clattn_status status = measure_all(context, &found);
     if (status) return status;
-    *peaks = (clattn_peaks){ .flops = larger(found.flops, peaks->flops), .copy_bytes = larger(found.copy_bytes, peaks->copy_bytes) };
+    *peaks = (clattn_peaks){ .flops = larger(found.flops, peaks->flops), .copy_bytes = larger(found.copy_bytes, peaks->copy_bytes), .read_bytes = larger(found.read_bytes, peaks->read_bytes) };
     store(context, key, peaks);
-    clattn_log(context, CLATTN_LOG_INFO, "peaks measured: %.1f GFLOP/s, copy %.1f GB/s", 1e-9 * peaks->flops, 1e-9 * peaks->copy_bytes);
+    clattn_log(context, CLATTN_LOG_INFO, "peaks measured: %.1f GFLOP/s, copy %.1f GB/s, read %.1f GB/s", 1e-9 * peaks->flops, 1e-9 * peaks->copy_bytes, 1e-9 * peaks->read_bytes);
     return CLATTN_OK;
 }
 
