@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guard.h"
+
 /* ---- Messages ---- */
 
 int cli_error(const char *command, const char *format, ...) {
@@ -118,5 +120,8 @@ static void print_log(void *user, clattn_log_level level, const char *message) {
 
 int cli_open(const cli_device_options *options, clattn_context **context) {
     const clattn_open_params params = { .device = options->device, .log = print_log, .log_user = (void *)options, .profile = options->profile };
-    return cli_failed(options->command, *context, clattn_open(context, &params));
+    guard_begin(options->command);
+    const clattn_status status = clattn_open(context, &params);
+    guard_found_devices();
+    return cli_failed(options->command, *context, status);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guard.h"
 #include "utf8.h"
 
 enum { MAX_DEVICES = 64, COLUMNS = 12 };
@@ -134,10 +135,12 @@ static int print_json(const table *t) {
 
 static int show(table *t, const cli_device_options *options, bool json) {
     char message[2048];
+    guard_begin("devices");
     const clattn_status listed = clattn_device_list(t->devices, MAX_DEVICES, &t->count, message, sizeof message);
     if (listed) return cli_error("devices", "%s", message), cli_exit_code(listed);
     if (t->count > MAX_DEVICES) t->count = MAX_DEVICES;
     const clattn_status status = choose(t, options->device);
+    guard_found_devices();
     int code = CLI_DONE;
     if (json) code = print_json(t);
     else print_table(t);

@@ -9,12 +9,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "guard.h"
 #include "json.h"
 #include "progress.h"
 
 #define COMMAND "doctor"
 
-enum { MAX_DEVICES = 64, MAX_FINDINGS = 48 };
+enum { MAX_DEVICES = 64, MAX_FINDINGS = 48, MAX_CRASHES = 32 };
 
 static const char help[] =
     "usage: clattn doctor [--device SPEC|all] [--op NAME ...] [--json] [-v]\n\n"
@@ -39,7 +40,8 @@ typedef struct report {
     clattn_status opened;
     bool complete;
     int passed, failed, left_out; /* checks of operations; variants that do not fit */
-    char doing[192];              /* in case the driver ends the process */
+    size_t step, steps_done;      /* the one under way, counted from 1; those not to be made again when the driver ended one */
+    char doing[256];              /* in case the driver ends the process */
     finding findings[MAX_FINDINGS];
     size_t count, dropped;
 } report;
@@ -101,6 +103,13 @@ static bool wanted(const clinic *c, const clattn_op *op) {
     return c->op_count == 0;
 }
 
+/* Whether the next step is still to be made; what it does is told if the driver ends the process. */
+static bool begins(report *r, const char *doing, const char *variant) {
+    r->step++;
+    snprintf(r->doing, sizeof r->doing, "%s%s%s", doing, *variant ? ", variant " : "", variant);
+    return r->step > r->steps_done;
+}
+
 static void check_variant(const clinic *c, report *r, clattn_context *context, clattn_case *made, const char *variant) {
     const clattn_op *op = clattn_case_op(made);
     char name[64];
@@ -109,7 +118,7 @@ static void check_variant(const clinic *c, report *r, clattn_context *context, c
         r->left_out++;
         return;
     }
-    if (c->verbose) fprintf(stderr, "clattn doctor: %s: %s, variant %s\n", r->spec, r->doing, variant);
+    if (c->verbose) fprintf(stderr, "clattn doctor: %s: %s\n", r->spec, r->doing);
     if (clattn_case_check(made, variant) == CLATTN_OK) {
         r->passed++;
         return;
@@ -118,15 +127,22 @@ static void check_variant(const clinic *c, report *r, clattn_context *context, c
     add(r, CLATTN_FINDING_FAILURE, name, clattn_message(context), "take another device or driver for this operation; its driver computes it wrongly or cannot run it");
 }
 
-static void check_example(const clinic *c, report *r, clattn_context *context, const char *text) {
+static void check_example(const clinic *c, report *r, clattn_context *context, const clattn_op *op, const char *text) {
     clattn_case *made;
     const char *variant;
+    size_t variants = 0;
+    while (clattn_op_variant(op, variants)) variants++;
+    if (r->step + variants <= r->steps_done) {
+        r->step += variants;
+        return;
+    }
     if (clattn_case_open(context, text, 1, 0, &made)) {
         r->failed++;
         add(r, CLATTN_FINDING_FAILURE, "case", clattn_message(context), "");
         return;
     }
-    for (size_t i = 0; (variant = clattn_op_variant(clattn_case_op(made), i)); i++) check_variant(c, r, context, made, variant);
+    for (size_t i = 0; (variant = clattn_op_variant(op, i)); i++)
+        if (begins(r, text, variant)) check_variant(c, r, context, made, variant);
     clattn_case_close(&made);
 }
 
@@ -145,23 +161,23 @@ static void check_operations(const clinic *c, report *r, clattn_context *context
     const size_t total = count_examples(c);
     for (size_t i = 0; (op = clattn_op_get(i)); i++)
         for (size_t k = 0; wanted(c, op) && (text = clattn_op_example(op, k)); k++) {
-            snprintf(r->doing, sizeof r->doing, "%s", text);
             if (!c->verbose) progress_show(done++, total, text);
-            check_example(c, r, context, text);
+            check_example(c, r, context, op, text);
         }
     progress_end();
 }
 
 static void examine_device(clinic *c, report *r) {
     clattn_context *context = NULL;
+    r->step = 0;
     snprintf(r->doing, sizeof r->doing, "opening the device");
     r->opened = clattn_open(&context, &(clattn_open_params){ .device = r->spec, .log = take_log, .log_user = r });
     if (r->opened) {
         add(r, r->opened == CLATTN_ERROR_NO_DEVICE ? CLATTN_FINDING_WARNING : CLATTN_FINDING_FAILURE, "open", clattn_message(context), "");
     } else {
         r->info = *clattn_context_device(context);
-        snprintf(r->doing, sizeof r->doing, "looking for known hazards");
-        if (clattn_examine(context, take_finding, r)) add(r, CLATTN_FINDING_FAILURE, "hazards", clattn_message(context), "the driver cannot run clattn's kernels: update it, or take another device");
+        if (begins(r, "looking for known hazards", "") && clattn_examine(context, take_finding, r))
+            add(r, CLATTN_FINDING_FAILURE, "hazards", clattn_message(context), "the driver cannot run clattn's kernels: update it, or take another device");
         check_operations(c, r, context);
     }
     snprintf(r->doing, sizeof r->doing, "closing the device");
@@ -170,8 +186,9 @@ static void examine_device(clinic *c, report *r) {
 
 /* ---- In the parent ---- */
 
-static void in_child(clinic *c, report *r, void (*work)(clinic *c, report *r)) {
-    char text[512];
+/* False, with a finding, when the driver ends the process. */
+static bool in_child(clinic *c, report *r, void (*work)(clinic *c, report *r)) {
+    char text[640], how[128];
     int state = 0;
     fflush(NULL);
     const pid_t child = fork();
@@ -180,12 +197,31 @@ static void in_child(clinic *c, report *r, void (*work)(clinic *c, report *r)) {
         r->complete = true;
         _exit(0);
     }
-    if (child > 0 && waitpid(child, &state, 0) == child && r->complete) return;
-    if (WIFSIGNALED(state)) snprintf(text, sizeof text, "the driver ended the process with signal %d (%s), while %s", WTERMSIG(state), strsignal(WTERMSIG(state)), r->doing);
-    else if (child < 0) snprintf(text, sizeof text, "no process could be made for it");
-    else snprintf(text, sizeof text, "the driver ended the process with exit code %d, while %s", WEXITSTATUS(state), r->doing);
+    if (child > 0 && waitpid(child, &state, 0) == child && r->complete) return true;
+    guard_how(state, how, sizeof how);
+    if (child < 0) snprintf(text, sizeof text, "no process could be made for it");
+    else snprintf(text, sizeof text, "the driver ended the process with %s, while %s", how, r->doing);
     progress_end();
     add(r, CLATTN_FINDING_FAILURE, "crash", text, "update the driver, or hide it with OCL_ICD_VENDORS");
+    return false;
+}
+
+/* After a crash the checks go on behind the one that caused it. */
+static void examine_to_the_end(clinic *c, report *r) {
+    for (int crashes = 0; !in_child(c, r, examine_device) && crashes < MAX_CRASHES && r->step > r->steps_done; crashes++) {
+        r->steps_done = r->step;
+        r->failed++;
+    }
+}
+
+static void take_driver(void *user, const char *driver, const char *how) {
+    char text[640];
+    snprintf(text, sizeof text, "%.400s: the driver ends the process with %s while devices are looked for; it was left out from here on", driver, how);
+    add(user, CLATTN_FINDING_FAILURE, "driver-crash", text, "reinstall or update the driver, or remove its .icd file");
+}
+
+static void examine_drivers(clinic *c) {
+    if (!in_child(c, &c->environment, examine_environment) && guard_hide_drivers(take_driver, &c->environment)) in_child(c, &c->environment, examine_environment);
 }
 
 static const char *level_name(clattn_finding_level level) {
@@ -247,7 +283,7 @@ static int verdict(const clinic *c) {
 }
 
 static int examine_all(clinic *c) {
-    in_child(c, &c->environment, examine_environment);
+    examine_drivers(c);
     if (c->device) {
         c->count = 1;
         memset(&c->devices[0], 0, sizeof c->devices[0]);
@@ -259,7 +295,7 @@ static int examine_all(clinic *c) {
         if (!c->environment.count) puts("  nothing to remark");
     }
     for (size_t i = 0; i < c->count && !c->listed; i++) {
-        in_child(c, &c->devices[i], examine_device);
+        examine_to_the_end(c, &c->devices[i]);
         if (!c->json) print_device(c, &c->devices[i]);
     }
     if (c->listed) c->count = 0;
@@ -300,6 +336,7 @@ int cli_doctor(int argc, char **argv) {
     const char **ops = c->ops = calloc((size_t)argc + 1, sizeof *c->ops);
     int code = ops ? parse(argc, argv, c) : (cli_error(COMMAND, "out of memory"), CLI_DEVICE_FAILED);
     if (code < 0) code = examine_all(c);
+    guard_clean();
     free(ops);
     munmap(c, sizeof *c);
     return code;

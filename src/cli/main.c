@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guard.h"
+
 typedef struct command {
     const char *name;
     int (*run)(int argc, char **argv);
@@ -91,7 +93,9 @@ int main(int argc, char **argv) {
     cli_affinity_unset = !getenv("POCL_AFFINITY");
     setenv("POCL_AFFINITY", "1", 0);
     const int code = run(argc, argv);
-    if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+    const bool written = fflush(stdout) == 0 && !ferror(stdout);
+    guard_end();
+    if (written) return code;
     cli_error("", "cannot write to standard output: %s", strerror(errno));
     return code ? code : CLI_BAD_USE;
 }

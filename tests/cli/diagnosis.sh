@@ -1,7 +1,8 @@
 #!/bin/sh
-# diagnosis.sh TOOL: doctor, cache, explain, profile as a user meets them.
+# diagnosis.sh TOOL ICD: doctor, cache, explain, profile as a user meets them; ICD is the driver of tests/fault.
 set -u
 tool=$(readlink -f "$1")
+icd=$(readlink -f "$2")
 source=$(cd "$(dirname "$0")/../.." && pwd)
 directory=$(mktemp -d)
 trap 'chmod -R u+w "$directory"; rm -rf "$directory"' EXIT
@@ -38,6 +39,27 @@ expect 3 "no usable device" "$tool" doctor --device nonesuch --op none
 expect 2 "no such operation" "$tool" doctor --op softmaxx
 expect 2 "did you mean --device?" "$tool" doctor --devise cpu
 expect 2 "takes no argument" "$tool" doctor now
+
+# ---- a driver that ends the process, beside one that does not ----
+mkdir drivers
+ln -s /etc/OpenCL/vendors/pocl.icd drivers/pocl.icd
+echo "$icd" >drivers/broken.icd
+for end in "crash signal 11" "exit exit code 7"; do
+    CLATTN_TEST_ICD_END=${end%% *} OCL_ICD_VENDORS="$directory/drivers"
+    export CLATTN_TEST_ICD_END OCL_ICD_VENDORS
+    expect 0 "drivers/broken.icd ends the process with ${end#* }" "$tool" devices
+    expect 0 "clattn takes" "$tool" devices
+    expect 0 "vingt" "$tool" translate twenty
+    expect 1 "driver-crash: $directory/drivers/broken.icd" "$tool" doctor --op softmax
+    expect 1 "checks passed, 0 failed" "$tool" doctor --op softmax
+    expect 1 "driver-crash" "$tool" doctor --op none --json
+    is_json printed
+    OCL_ICD_VENDORS="$directory/drivers/broken.icd"
+    expect 3 "no driver is left" "$tool" devices
+    expect 3 "no driver is left" "$tool" explain --case 'softmax x[2,2]'
+    expect 1 "driver-crash" "$tool" doctor --op none
+    unset CLATTN_TEST_ICD_END OCL_ICD_VENDORS
+done
 
 # ---- cache ----
 expect 0 "entries removed" "$tool" cache clear

@@ -1,7 +1,10 @@
-/* An OpenCL driver with one platform and no devices, as Mesa's Clover is on a machine without a GPU. */
+/* An OpenCL driver with one platform and no devices, as Mesa's Clover is on a machine without a GPU. CLATTN_TEST_ICD_END=crash
+ * or exit makes it one that ends the process when it is looked at. */
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl_icd.h>
 #include <CL/cl_ext.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const cl_icd_dispatch dispatch;
@@ -28,6 +31,9 @@ static cl_int CL_API_CALL device_ids(cl_platform_id id, cl_device_type type, cl_
 static const cl_icd_dispatch dispatch = { .clGetPlatformInfo = platform_info, .clGetDeviceIDs = device_ids };
 
 __attribute__((visibility("default"))) cl_int CL_API_CALL clIcdGetPlatformIDsKHR(cl_uint capacity, cl_platform_id *platforms, cl_uint *count) {
+    const char *end = getenv("CLATTN_TEST_ICD_END");
+    if (end && strcmp(end, "crash") == 0) raise(SIGSEGV);
+    if (end && strcmp(end, "exit") == 0) exit(7);
     if (platforms && capacity) platforms[0] = &platform;
     if (count) *count = 1;
     return CL_SUCCESS;
