@@ -3,12 +3,12 @@
 /* -DKIND is a clattn_activation_kind. x may be out. */
 
 #ifdef KERNEL_vectors
-SINGLE void vectors(IN_PLACE(x), OUT_PLACE(out), const long count, const long per_group) {
+SINGLE void vectors(IN_PLACE_STORED(x), OUT_PLACE_STORED(out), const long count, const long per_group) {
     SHIFT(x);
     SHIFT(out);
     const long first = get_group_id(0) * per_group, last = min(count, first + per_group), whole = first + (last - first) / 16 * 16;
-    for (long i = first; i < whole; i += 16) vstore16(activate_16(vload16(0, x + i), KIND), 0, out + i);
-    if (whole < last) store_some(activate_16(load_some(x + whole, (int)(last - whole), 0.0f), KIND), (int)(last - whole), out + whole);
+    for (long i = first; i < whole; i += 16) STORE_16(activate_16(LOAD_16(x + i), KIND), out + i);
+    if (whole < last) store_some_stored(activate_16(load_some_stored(x + whole, (int)(last - whole), 0.0f), KIND), (int)(last - whole), out + whole);
 }
 #endif
 
@@ -20,9 +20,9 @@ INLINE float accurate(float x) {
     return activate(x, KIND);
 }
 
-__kernel void scalar(IN_PLACE(x), OUT_PLACE(out), const long count) {
+__kernel void scalar(IN_PLACE_STORED(x), OUT_PLACE_STORED(out), const long count) {
     const long i = get_global_id(0);
     if (i >= count) return;
-    out[out_offset + i] = accurate(x[x_offset + i]);
+    STORE_1(accurate(LOAD_1(x + x_offset + i)), out + out_offset + i);
 }
 #endif

@@ -2,28 +2,28 @@
 
 #ifdef KERNEL_scalar
 /* One work-item per value. `mean_low`, where there is one, is what rounding the mean to f32 left over. */
-__kernel void scalar(IN(x), IN(gamma), IN(beta), IN(mean), IN(mean_low), IN(var), OUT(out), const float eps, const long channels, const long size, const long count) {
+__kernel void scalar(IN_STORED(x), IN(gamma), IN(beta), IN(mean), IN(mean_low), IN(var), OUT_STORED(out), const float eps, const long channels, const long size, const long count) {
     const long n = get_global_id(0);
     if (n >= count) return;
     const long c = n / size % channels;
     const float factor = (gamma ? gamma[gamma_offset + c] : 1.0f) / sqrt(var[var_offset + c] + eps);
     const float low = mean_low ? mean_low[mean_low_offset + c] : 0.0f, shift = beta ? beta[beta_offset + c] : 0.0f;
-    out[out_offset + n] = fma((x[x_offset + n] - mean[mean_offset + c]) - low, factor, shift);
+    STORE_1(fma((LOAD_1(x + x_offset + n) - mean[mean_offset + c]) - low, factor, shift), out + out_offset + n);
 }
 #endif
 
 #ifdef KERNEL_planes
 /* A group takes `per_group` planes. */
-SINGLE void planes(IN(x), IN(gamma), IN(beta), IN(mean), IN(mean_low), IN(var), OUT(out), const float eps, const long planes_total, const long channels, const long size, const long per_group) {
+SINGLE void planes(IN_STORED(x), IN(gamma), IN(beta), IN(mean), IN(mean_low), IN(var), OUT_STORED(out), const float eps, const long planes_total, const long channels, const long size, const long per_group) {
     const long first = get_group_id(0) * per_group, last = min(planes_total, first + per_group), whole = size / 16 * 16;
     for (long n = first; n < last; n++) {
         const long c = n % channels;
         const float factor = (gamma ? gamma[gamma_offset + c] : 1.0f) / sqrt(var[var_offset + c] + eps);
         const float centre = mean[mean_offset + c], low = mean_low ? mean_low[mean_low_offset + c] : 0.0f, shift = beta ? beta[beta_offset + c] : 0.0f;
-        __global const float *from = x + x_offset + n * size;
-        __global float *to = out + out_offset + n * size;
-        for (long i = 0; i < whole; i += 16) vstore16(fma((vload16(0, from + i) - centre) - low, (float16)(factor), (float16)(shift)), 0, to + i);
-        for (long i = whole; i < size; i++) to[i] = fma((from[i] - centre) - low, factor, shift);
+        __global const STORED *from = x + x_offset + n * size;
+        __global STORED *to = out + out_offset + n * size;
+        for (long i = 0; i < whole; i += 16) STORE_16(fma((LOAD_16(from + i) - centre) - low, (float16)(factor), (float16)(shift)), to + i);
+        for (long i = whole; i < size; i++) STORE_1(fma((LOAD_1(from + i) - centre) - low, factor, shift), to + i);
     }
 }
 #endif
@@ -36,18 +36,18 @@ typedef struct moments {
 
 #ifdef KERNEL_measure
 #define BLOCK 4096
-INLINE moments part(__global const float *p, long count, float shift) {
+INLINE moments part(__global const STORED *p, long count, float shift) {
     float16 a = (float16)(0.0f), b = a, c = a, d = a;
     long i = 0;
     for (; i + 32 <= count; i += 32) {
-        const float16 v = vload16(0, p + i) - shift, w = vload16(1, p + i) - shift;
+        const float16 v = LOAD_16(p + i) - shift, w = LOAD_16(p + i + 16) - shift;
         a += v;
         b += w;
         c = fma(v, v, c);
         d = fma(w, w, d);
     }
     for (; i < count; i += 16) {
-        const float16 v = (count - i >= 16 ? vload16(0, p + i) : load_some(p + i, (int)(count - i), shift)) - shift;
+        const float16 v = (count - i >= 16 ? LOAD_16(p + i) : load_some_stored(p + i, (int)(count - i), shift)) - shift;
         a += v;
         c = fma(v, v, c);
     }
@@ -56,10 +56,10 @@ INLINE moments part(__global const float *p, long count, float shift) {
 }
 #else
 #define BLOCK 256
-INLINE moments part(__global const float *p, long count, float shift) {
+INLINE moments part(__global const STORED *p, long count, float shift) {
     moments m = { 0, 0 };
     for (long i = 0; i < count; i++) {
-        const float v = p[i] - shift;
+        const float v = LOAD_1(p + i) - shift;
         m.sum += v;
         m.squares = fma(v, v, m.squares);
     }
@@ -68,7 +68,7 @@ INLINE moments part(__global const float *p, long count, float shift) {
 #endif
 
 /* Over one channel of all images, of x - shift. */
-INLINE moments total(__global const float *x, long images, long channels, long size, long c, float shift) {
+INLINE moments total(__global const STORED *x, long images, long channels, long size, long c, float shift) {
     moments m = { 0, 0 };
     for (long b = 0; b < images; b++) {
         moments image = { 0, 0 };
@@ -84,7 +84,7 @@ INLINE moments total(__global const float *x, long images, long channels, long s
 }
 
 /* Two passes: a mean, then moments about it. What the second pass finds left of the mean corrects both results. */
-INLINE void measure_channel(__global const float *x, __global float *mean, __global float *low, __global float *var, long images, long channels, long size, long c) {
+INLINE void measure_channel(__global const STORED *x, __global float *mean, __global float *low, __global float *var, long images, long channels, long size, long c) {
     const float n = (float)(images * size), centre = total(x, images, channels, size, c, 0.0f).sum / n;
     const moments m = total(x, images, channels, size, c, centre);
     const float rest = m.sum / n, rounded = centre + rest;
@@ -96,13 +96,13 @@ INLINE void measure_channel(__global const float *x, __global float *mean, __glo
 
 #ifdef KERNEL_measure
 /* A group takes one channel. */
-SINGLE void measure(IN(x), OUT(mean), OUT(mean_low), OUT(var), const long images, const long channels, const long size) {
+SINGLE void measure(IN_STORED(x), OUT(mean), OUT(mean_low), OUT(var), const long images, const long channels, const long size) {
     const long c = get_group_id(0);
     measure_channel(x + x_offset, mean + mean_offset + c, mean_low + mean_low_offset + c, var + var_offset + c, images, channels, size, c);
 }
 #else
 /* One work-item per channel. */
-__kernel void measure_scalar(IN(x), OUT(mean), OUT(mean_low), OUT(var), const long images, const long channels, const long size) {
+__kernel void measure_scalar(IN_STORED(x), OUT(mean), OUT(mean_low), OUT(var), const long images, const long channels, const long size) {
     const long c = get_global_id(0);
     if (c >= channels) return;
     measure_channel(x + x_offset, mean + mean_offset + c, mean_low + mean_low_offset + c, var + var_offset + c, images, channels, size, c);

@@ -12,9 +12,29 @@
 #define OUT(x) __global float *restrict x, const long x##_offset
 #define OUT_INT(x) __global int *restrict x, const long x##_offset
 #define SHIFT(x) x += x##_offset
+
+/* Tensors that a kernel takes as the caller stores them: f32 or, with -DHALF, f16; numbers are f32 in registers. That
+ * vload_half and vstore_half exist does not depend on cl_khr_fp16. */
+#ifdef HALF
+#define STORED half
+#define LOAD_1(p) vload_half(0, p)
+#define LOAD_16(p) vload_half16(0, p)
+#define STORE_1(v, p) vstore_half_rte(v, 0, p)
+#define STORE_16(v, p) vstore_half16_rte(v, 0, p)
+#else
+#define STORED float
+#define LOAD_1(p) (*(p))
+#define LOAD_16(p) vload16(0, p)
+#define STORE_1(v, p) (*(p) = (v))
+#define STORE_16(v, p) vstore16(v, 0, p)
+#endif
+#define IN_STORED(x) __global const STORED *restrict x, const long x##_offset
+#define OUT_STORED(x) __global STORED *restrict x, const long x##_offset
 /* Where the output may be an input: without restrict. */
 #define IN_PLACE(x) __global const float *x, const long x##_offset
 #define OUT_PLACE(x) __global float *x, const long x##_offset
+#define IN_PLACE_STORED(x) __global const STORED *x, const long x##_offset
+#define OUT_PLACE_STORED(x) __global STORED *x, const long x##_offset
 
 /* Faster than fmax on CPUs; a NaN in `a` is dropped. */
 #define VMAX(a, b) ((a) > (b) ? (a) : (b))
@@ -111,6 +131,24 @@ INLINE void store_some(float16 v, int n, __global float *p) {
     vstore16(v, 0, t);
     for (int i = 0; i < n; i++) p[i] = t[i];
 }
+
+/* The same for what is stored as the caller has it. */
+#ifdef HALF
+INLINE float16 load_some_stored(__global const half *p, int n, float other) {
+    float t[16];
+    for (int i = 0; i < 16; i++) t[i] = i < n ? vload_half(i, p) : other;
+    return vload16(0, t);
+}
+
+INLINE void store_some_stored(float16 v, int n, __global half *p) {
+    float t[16];
+    vstore16(v, 0, t);
+    for (int i = 0; i < n; i++) vstore_half_rte(t[i], i, p);
+}
+#else
+#define load_some_stored load_some
+#define store_some_stored store_some
+#endif
 
 INLINE float sigmoid_1(float x) {
     return 1.0f / (1.0f + exp(-x));

@@ -26,14 +26,23 @@
 
 #ifdef __has_builtin
 #if defined(STREAM) && __has_builtin(__builtin_nontemporal_store)
+#ifdef HALF
+INLINE void stream_store(float16 v, __global half *p) {
+    ushort16 bits;
+    vstore_half16_rte(v, 0, (half *)&bits);
+    __builtin_nontemporal_store(bits, (__global ushort16 *)p);
+}
+#define STREAM_STORE(v, p) stream_store((v), (p))
+#else
 #define STREAM_STORE(v, p) __builtin_nontemporal_store((v), (__global float16 *)(p))
+#endif
 #endif
 #endif
 
 /* ---- Pools ---- */
 
 /* Sum and maximum of at most POOL_BLOCK elements; the maximum may miss a NaN. */
-INLINE float pool_block(__global const float *x, int n, float *largest) {
+INLINE float pool_block(__global const STORED *x, int n, float *largest) {
     float16 s[4], m[4];
 #pragma unroll
     for (int j = 0; j < 4; j++) {
@@ -44,34 +53,38 @@ INLINE float pool_block(__global const float *x, int n, float *largest) {
     for (; i + 64 <= n; i += 64) {
 #pragma unroll
         for (int j = 0; j < 4; j++) {
-            const float16 v = vload16(j, x + i);
+            const float16 v = LOAD_16(x + i + 16 * j);
             s[j] += v;
             m[j] = VMAX(m[j], v);
         }
     }
     for (; i + 16 <= n; i += 16) {
-        const float16 v = vload16(0, x + i);
+        const float16 v = LOAD_16(x + i);
         s[0] += v;
         m[0] = VMAX(m[0], v);
     }
     float sum = sum16((s[0] + s[1]) + (s[2] + s[3]));
     float top = max16(VMAX(VMAX(m[0], m[1]), VMAX(m[2], m[3])));
     for (; i < n; i++) {
-        sum += x[i];
-        top = VMAX(top, x[i]);
+        const float v = LOAD_1(x + i);
+        sum += v;
+        top = VMAX(top, v);
     }
     *largest = top;
     return sum;
 }
 
-INLINE float max_or_nan(__global const float *x, long n) {
+INLINE float max_or_nan(__global const STORED *x, long n) {
     float top = -INFINITY;
-    for (long i = 0; i < n; i++) top = x[i] > top || isnan(x[i]) ? x[i] : top;
+    for (long i = 0; i < n; i++) {
+        const float v = LOAD_1(x + i);
+        top = v > top || isnan(v) ? v : top;
+    }
     return top;
 }
 
 /* The pools of a plane, `channels` apart. A NaN anywhere makes the sum NaN, so only then the maximum looks for it. */
-INLINE void pool_plane(__global const float *x, long n, __global float *pools, long channels) {
+INLINE void pool_plane(__global const STORED *x, long n, __global float *pools, long channels) {
     float sum = 0, top = -INFINITY;
     for (long at = 0; at < n; at += POOL_BLOCK) {
         float block_top;
@@ -123,10 +136,10 @@ INLINE float channel_gate_value(__global const float *hidden, long hidden_count,
 #endif
 
 /* Sixteen pixels, through all channels; a NaN wins. */
-INLINE void reduce_vector(__global const float *x, __global const float *gate, long channels, long plane, float *largest, float *sums) {
+INLINE void reduce_vector(__global const STORED *x, __global const float *gate, long channels, long plane, float *largest, float *sums) {
     float16 m = (float16)(-INFINITY), s = (float16)(0.0f);
     for (long c = 0; c < channels; c++) {
-        const float16 v = REFINED(vload16(0, x + c * plane), c);
+        const float16 v = REFINED(LOAD_16(x + c * plane), c);
         m = select(m, v, v > m || isnan(v));
         s += v;
     }
@@ -134,10 +147,10 @@ INLINE void reduce_vector(__global const float *x, __global const float *gate, l
     vstore16(s, 0, sums);
 }
 
-INLINE void reduce_pixel(__global const float *x, __global const float *gate, long channels, long plane, float *largest, float *sums) {
+INLINE void reduce_pixel(__global const STORED *x, __global const float *gate, long channels, long plane, float *largest, float *sums) {
     float m = -INFINITY, s = 0;
     for (long c = 0; c < channels; c++) {
-        const float v = REFINED(x[c * plane], c);
+        const float v = REFINED(LOAD_1(x + c * plane), c);
         m = v > m || isnan(v) ? v : m;
         s += v;
     }
@@ -146,17 +159,17 @@ INLINE void reduce_pixel(__global const float *x, __global const float *gate, lo
 }
 
 /* The whole vectors of a strip, four channels at a time; the maximum may miss a NaN. */
-INLINE void reduce_whole(__global const float *x, __global const float *gate, long channels, long plane, int vectors, float *largest, float *sums) {
+INLINE void reduce_whole(__global const STORED *x, __global const float *gate, long channels, long plane, int vectors, float *largest, float *sums) {
     for (int i = 0; i < vectors; i++) {
         vstore16((float16)(-INFINITY), i, largest);
         vstore16((float16)(0.0f), i, sums);
     }
     long c = 0;
     for (; c + 4 <= channels; c += 4) {
-        __global const float *p = x + c * plane, *q = p + plane, *r = q + plane, *t = r + plane;
+        __global const STORED *p = x + c * plane, *q = p + plane, *r = q + plane, *t = r + plane;
         for (int i = 0; i < vectors; i++) {
-            const float16 v0 = REFINED(vload16(i, p), c), v1 = REFINED(vload16(i, q), c + 1);
-            const float16 v2 = REFINED(vload16(i, r), c + 2), v3 = REFINED(vload16(i, t), c + 3);
+            const float16 v0 = REFINED(LOAD_16(p + 16 * i), c), v1 = REFINED(LOAD_16(q + 16 * i), c + 1);
+            const float16 v2 = REFINED(LOAD_16(r + 16 * i), c + 2), v3 = REFINED(LOAD_16(t + 16 * i), c + 3);
             const float16 m01 = VMAX(v0, v1), m23 = VMAX(v2, v3), m = VMAX(m01, m23);
             vstore16(VMAX(vload16(i, largest), m), i, largest);
             vstore16(vload16(i, sums) + ((v0 + v1) + (v2 + v3)), i, sums);
@@ -164,7 +177,7 @@ INLINE void reduce_whole(__global const float *x, __global const float *gate, lo
     }
     for (; c < channels; c++) {
         for (int i = 0; i < vectors; i++) {
-            const float16 v = REFINED(vload16(i, x + c * plane), c);
+            const float16 v = REFINED(LOAD_16(x + c * plane + 16 * i), c);
             vstore16(VMAX(vload16(i, largest), v), i, largest);
             vstore16(vload16(i, sums) + v, i, sums);
         }
@@ -172,7 +185,7 @@ INLINE void reduce_whole(__global const float *x, __global const float *gate, lo
 }
 
 /* A strip of n <= STRIP pixels. The last vector may overlap the one before. */
-INLINE void reduce_strip(__global const float *x, __global const float *gate, long channels, long plane, int n, float *largest, float *sums) {
+INLINE void reduce_strip(__global const STORED *x, __global const float *gate, long channels, long plane, int n, float *largest, float *sums) {
     float ignored[16];
     const int vectors = n / 16;
     reduce_whole(x, gate, channels, plane, vectors, largest, sums);
@@ -196,7 +209,7 @@ INLINE void place(const float *from, int n, long first, long width, long pitch, 
 }
 
 /* The maps of pixels first..last-1; map_max and map_mean point to pixel 0. */
-INLINE void reduce_pixels(__global const float *x, __global const float *gate, long channels, long plane, long width, long pitch, long first, long last, __global float *map_max, __global float *map_mean) {
+INLINE void reduce_pixels(__global const STORED *x, __global const float *gate, long channels, long plane, long width, long pitch, long first, long last, __global float *map_max, __global float *map_mean) {
     float largest[STRIP], sums[STRIP];
     const long strips = (last - first + STRIP - 1) / STRIP;
     const long each = strips ? ((last - first + strips - 1) / strips + 15) / 16 * 16 : 16;
@@ -272,25 +285,25 @@ INLINE void spatial_gate_rows(__global const float *maps, long pitch, long slice
 #define GATED_16(v, at) (v)
 #endif
 
-INLINE void apply_plane(__global const float *x, __global float *out, float channel, __global const float *spatial, long n) {
+INLINE void apply_plane(__global const STORED *x, __global STORED *out, float channel, __global const float *spatial, long n) {
     long i = 0;
 #ifdef STREAM_STORE
     /* Such a store faults on an address that is not a multiple of 64 bytes. */
-    const long lead = min(n, (long)(-(ulong)(uintptr_t)out % 64 / sizeof(float)));
-    for (; i < lead; i++) out[i] = GATED(x[i] * channel, i);
+    const long lead = min(n, (long)(-(ulong)(uintptr_t)out % 64 / sizeof(STORED)));
+    for (; i < lead; i++) STORE_1(GATED(LOAD_1(x + i) * channel, i), out + i);
     for (; i + 64 <= n; i += 64) {
 #pragma unroll
-        for (int j = 0; j < 64; j += 16) STREAM_STORE(GATED_16(vload16(0, x + i + j) * channel, i + j), out + i + j);
+        for (int j = 0; j < 64; j += 16) STREAM_STORE(GATED_16(LOAD_16(x + i + j) * channel, i + j), out + i + j);
     }
-    for (; i + 16 <= n; i += 16) STREAM_STORE(GATED_16(vload16(0, x + i) * channel, i), out + i);
+    for (; i + 16 <= n; i += 16) STREAM_STORE(GATED_16(LOAD_16(x + i) * channel, i), out + i);
 #else
     for (; i + 64 <= n; i += 64) {
 #pragma unroll
-        for (int j = 0; j < 64; j += 16) vstore16(GATED_16(vload16(0, x + i + j) * channel, i + j), 0, out + i + j);
+        for (int j = 0; j < 64; j += 16) STORE_16(GATED_16(LOAD_16(x + i + j) * channel, i + j), out + i + j);
     }
-    for (; i + 16 <= n; i += 16) vstore16(GATED_16(vload16(0, x + i) * channel, i), 0, out + i);
+    for (; i + 16 <= n; i += 16) STORE_16(GATED_16(LOAD_16(x + i) * channel, i), out + i);
 #endif
-    for (; i < n; i++) out[i] = GATED(x[i] * channel, i);
+    for (; i < n; i++) STORE_1(GATED(LOAD_1(x + i) * channel, i), out + i);
 }
 
 #ifdef CHANNEL
@@ -303,7 +316,7 @@ INLINE void apply_plane(__global const float *x, __global float *out, float chan
 
 /* Groups take `per_group` planes of x[total][plane], total = B * C; pools: [B][POOLS][C]. */
 #ifdef KERNEL_pool
-SINGLE void pool(IN(x), OUT(pools), const long total, const long channels, const long plane, const long per_group) {
+SINGLE void pool(IN_STORED(x), OUT(pools), const long total, const long channels, const long plane, const long per_group) {
     SHIFT(x);
     SHIFT(pools);
     const long first = get_group_id(0) * per_group, last = min(total, first + per_group);
@@ -335,7 +348,7 @@ SINGLE void gate(IN(hidden), IN(w2), IN(b2), OUT(channel_gate), const long chann
 
 /* Groups (which pixels, image); the maps were filled with zeros. */
 #ifdef KERNEL_reduce
-SINGLE void reduce(IN(x), IN(channel_gate), OUT(maps), const long channels, const long plane, const long width, const long pitch, const long slice, const long pad, const int mean_first, const long per_group) {
+SINGLE void reduce(IN_STORED(x), IN(channel_gate), OUT(maps), const long channels, const long plane, const long width, const long pitch, const long slice, const long pad, const int mean_first, const long per_group) {
     SHIFT(x);
 #ifdef CHANNEL
     SHIFT(channel_gate);
@@ -361,7 +374,7 @@ SINGLE void spatial(IN(maps), IN(weight), IN_NORM, OUT(spatial_gate), const long
 
 /* Groups take `per_group` planes of x[total][plane]. */
 #ifdef KERNEL_apply
-SINGLE void apply(IN(x), IN(channel_gate), IN(spatial_gate), OUT(out), const long total, const long channels, const long plane, const long per_group) {
+SINGLE void apply(IN_STORED(x), IN(channel_gate), IN(spatial_gate), OUT_STORED(out), const long total, const long channels, const long plane, const long per_group) {
     SHIFT(x);
 #ifdef CHANNEL
     SHIFT(channel_gate);
@@ -381,7 +394,7 @@ SINGLE void apply(IN(x), IN(channel_gate), IN(spatial_gate), OUT(out), const lon
 #define UNTIL_CHANNEL_GATE 1
 #define UNTIL_SPATIAL_GATE 2
 
-SINGLE void image(IN(x), IN(w1), IN(b1), IN(w2), IN(b2), IN(weight), IN_NORM, OUT(out), OUT(channel_gate), OUT(spatial_gate), OUT(pools), OUT(hidden), OUT(maps), const long channels, const long height, const long width,
+SINGLE void image(IN_STORED(x), IN(w1), IN(b1), IN(w2), IN(b2), IN(weight), IN_NORM, OUT_STORED(out), OUT(channel_gate), OUT(spatial_gate), OUT(pools), OUT(hidden), OUT(maps), const long channels, const long height, const long width,
                   const long hidden_count, const int k, const long pitch, const long slice, const int mean_first, const int kinds, const int activation, const int gate_kind, const int until) {
     const long n = get_group_id(0), plane = height * width;
     x += x_offset + n * channels * plane;

@@ -35,10 +35,10 @@ INLINE long counted(long first, long taps, long apart, long size, long after, bo
 #ifdef INDEX
 #define RESULT OUT_INT(out)
 #else
-#define RESULT OUT(out)
+#define RESULT OUT_STORED(out)
 #endif
 /* One work-item per output. */
-__kernel void scalar(IN(x), RESULT, const long8 sizes, const long8 window, const long count) {
+__kernel void scalar(IN_STORED(x), RESULT, const long8 sizes, const long8 window, const long count) {
     const long n = get_global_id(0);
     if (n >= count) return;
     SHIFT(x);
@@ -46,7 +46,7 @@ __kernel void scalar(IN(x), RESULT, const long8 sizes, const long8 window, const
     /* Without the operator %: Oclgrind cannot run what compilers make of it next to a division. */
     const long line = n / OUT_WIDTH, image = line / OUT_HEIGHT;
     const long x0 = (n - line * OUT_WIDTH) * window.s1 - window.s5, y0 = (line - image * OUT_HEIGHT) * window.s0 - window.s4;
-    __global const float *plane = x + image * HEIGHT * WIDTH;
+    __global const STORED *plane = x + image * HEIGHT * WIDTH;
     float best = NOTHING;
     long where = -1;
     for (long ky = 0; ky < sizes.s4; ky++) {
@@ -56,7 +56,7 @@ __kernel void scalar(IN(x), RESULT, const long8 sizes, const long8 window, const
         for (long kx = 0; kx < sizes.s5; kx++) {
             const long at = x0 + kx * window.s3;
             if (at < 0 || at >= WIDTH) continue;
-            const float v = plane[y * WIDTH + at];
+            const float v = LOAD_1(plane + y * WIDTH + at);
 #ifdef AVG
             row += v;
 #else
@@ -72,10 +72,10 @@ __kernel void scalar(IN(x), RESULT, const long8 sizes, const long8 window, const
 #ifdef INDEX
     out[n] = (int)where;
 #elif defined MAX
-    out[n] = best;
+    STORE_1(best, out + n);
 #else
     const long rows = counted(y0, sizes.s4, window.s2, HEIGHT, window.s6, sizes.s6 != 0), columns = counted(x0, sizes.s5, window.s3, WIDTH, window.s7, sizes.s6 != 0);
-    out[n] = rows * columns ? best / (float)(rows * columns) : 0.0f;
+    STORE_1(rows * columns ? best / (float)(rows * columns) : 0.0f, out + n);
 #endif
 }
 #endif
@@ -91,13 +91,13 @@ INLINE long last_inside(long y0, long apart, long taps, long height) {
 }
 
 /* The window's rows joined into one padded row: vectors along the width, whatever the stride. */
-INLINE void join_rows(__global const float *plane, __local float *row, long y0, long8 sizes, long8 window) {
+INLINE void join_rows(__global const STORED *plane, __local float *row, long y0, long8 sizes, long8 window) {
     const long from = first_inside(y0, window.s2), to = last_inside(y0, window.s2, sizes.s4, HEIGHT), whole = WIDTH / 16 * 16;
     for (long i = 0; i < WIDTH; i += 16) {
         float16 a = (float16)(NOTHING);
         for (long k = from; k < to; k++) {
-            __global const float *p = plane + (y0 + k * window.s2) * WIDTH + i;
-            const float16 v = i < whole ? vload16(0, p) : load_some(p, (int)(WIDTH - i), NOTHING);
+            __global const STORED *p = plane + (y0 + k * window.s2) * WIDTH + i;
+            const float16 v = i < whole ? LOAD_16(p) : load_some_stored(p, (int)(WIDTH - i), NOTHING);
             a = JOIN(a, v);
         }
         vstore16(a, 0, row + window.s5 + i);
@@ -114,7 +114,7 @@ INLINE float16 load_apart(__local const float *p, long apart) {
 }
 
 /* A group makes `per_group` rows of outputs: the window's rows are joined first, then its columns. */
-SINGLE void rows(IN(x), OUT(out), const long8 sizes, const long8 window, const long rows_total, const long per_group, const long length, __local float *row) {
+SINGLE void rows(IN_STORED(x), OUT_STORED(out), const long8 sizes, const long8 window, const long rows_total, const long per_group, const long length, __local float *row) {
     const long first = get_group_id(0) * per_group, last = min(rows_total, first + per_group);
     SHIFT(x);
     SHIFT(out);
@@ -139,8 +139,8 @@ SINGLE void rows(IN(x), OUT(out), const long8 sizes, const long8 window, const l
             const float16 count = vload16(0, columns + i) * high;
             a = select(a / count, (float16)(0.0f), count == 0.0f);
 #endif
-            if (OUT_WIDTH - i >= 16) vstore16(a, 0, out + r * OUT_WIDTH + i);
-            else store_some(a, (int)(OUT_WIDTH - i), out + r * OUT_WIDTH + i);
+            if (OUT_WIDTH - i >= 16) STORE_16(a, out + r * OUT_WIDTH + i);
+            else store_some_stored(a, (int)(OUT_WIDTH - i), out + r * OUT_WIDTH + i);
         }
     }
 }
@@ -156,12 +156,12 @@ INLINE float reduce(float16 v) {
 }
 
 /* Sums are made in blocks of 4096 values, so that their error does not grow with the plane. */
-SINGLE void planes(IN(x), OUT(out), const long planes_total, const long size, const long per_group) {
+SINGLE void planes(IN_STORED(x), OUT_STORED(out), const long planes_total, const long size, const long per_group) {
     const long first = get_group_id(0) * per_group, last = min(planes_total, first + per_group);
     SHIFT(x);
     SHIFT(out);
     for (long n = first; n < last; n++) {
-        __global const float *p = x + n * size;
+        __global const STORED *p = x + n * size;
         float total = NOTHING;
         for (long begin = 0; begin < size; begin += 4096) {
             const long end = min(size, begin + 4096);
@@ -172,12 +172,12 @@ SINGLE void planes(IN(x), OUT(out), const long planes_total, const long size, co
             for (; i + 64 <= end; i += 64) {
                 #pragma unroll
                 for (int j = 0; j < 4; j++) {
-                    const float16 v = vload16(j, p + i);
+                    const float16 v = LOAD_16(p + i + 16 * j);
                     a[j] = JOIN(a[j], v);
                 }
             }
             for (; i < end; i += 16) {
-                const float16 v = end - i >= 16 ? vload16(0, p + i) : load_some(p + i, (int)(end - i), NOTHING);
+                const float16 v = end - i >= 16 ? LOAD_16(p + i) : load_some_stored(p + i, (int)(end - i), NOTHING);
                 a[0] = JOIN(a[0], v);
             }
             a[0] = JOIN(a[0], a[1]);
@@ -193,33 +193,35 @@ SINGLE void planes(IN(x), OUT(out), const long planes_total, const long size, co
 #ifdef AVG
         total = total / (float)size;
 #endif
-        out[n] = total;
+        STORE_1(total, out + n);
     }
 }
 #endif
 
 #ifdef KERNEL_planes_scalar
 /* One work-item per plane. */
-__kernel void planes_scalar(IN(x), OUT(out), const long planes_total, const long size) {
+__kernel void planes_scalar(IN_STORED(x), OUT_STORED(out), const long planes_total, const long size) {
     const long n = get_global_id(0);
     if (n >= planes_total) return;
-    __global const float *p = x + x_offset + n * size;
+    __global const STORED *p = x + x_offset + n * size;
     float total = NOTHING;
     for (long begin = 0; begin < size; begin += 256) {
         const long end = min(size, begin + 256);
 #ifdef AVG
         float part = 0;
-        for (long i = begin; i < end; i++) part += p[i];
+        for (long i = begin; i < end; i++) part += LOAD_1(p + i);
         total += part;
 #else
-        for (long i = begin; i < end; i++)
-            if (BEATS(p[i], total)) total = p[i];
+        for (long i = begin; i < end; i++) {
+            const float v = LOAD_1(p + i);
+            if (BEATS(v, total)) total = v;
+        }
 #endif
     }
 #ifdef AVG
     total = total / (float)size;
 #endif
-    out[out_offset + n] = total;
+    STORE_1(total, out + out_offset + n);
 }
 #endif
 
@@ -231,18 +233,18 @@ __kernel void planes_scalar(IN(x), OUT(out), const long planes_total, const long
 #endif
 
 #ifdef KERNEL_planes_special
-SINGLE void planes_special(IN(x), OUT(out), const long planes_total, const long size, const long per_group) {
+SINGLE void planes_special(IN_STORED(x), OUT_STORED(out), const long planes_total, const long size, const long per_group) {
     const long first = get_group_id(0) * per_group, last = min(planes_total, first + per_group);
     SHIFT(x);
     SHIFT(out);
-    for (long n = first; n < last; n++) out[n] = SPECIAL(x + n * size, size);
+    for (long n = first; n < last; n++) STORE_1(SPECIAL(x + n * size, size), out + n);
 }
 #endif
 
 #ifdef KERNEL_planes_special_scalar
 /* One work-item per plane. */
-__kernel void planes_special_scalar(IN(x), OUT(out), const long planes_total, const long size) {
+__kernel void planes_special_scalar(IN_STORED(x), OUT_STORED(out), const long planes_total, const long size) {
     const long n = get_global_id(0);
-    if (n < planes_total) out[out_offset + n] = SPECIAL(x + x_offset + n * size, size);
+    if (n < planes_total) STORE_1(SPECIAL(x + x_offset + n * size, size), out + out_offset + n);
 }
 #endif

@@ -34,7 +34,8 @@ enum {
     CLATTN_FIELD_LATER = 8,    /* refused, with a message, in this release */
     CLATTN_FIELD_REQUIRED = 16,/* a parameter without default */
     CLATTN_FIELD_IN_PLACE = 32,/* an output that may be an input of the same shape and strides */
-    CLATTN_FIELD_NOT_ZERO = 64 /* zero is refused (the tool; in C zero may mean the default) */
+    CLATTN_FIELD_NOT_ZERO = 64,/* zero is refused (the tool; in C zero may mean the default) */
+    CLATTN_FIELD_STORED = 128  /* some variants read or write it as f16 without a copy in f32 */
 };
 
 /* What an input's or output's elements are. */

@@ -5,8 +5,8 @@
 #define GROUP_ELEMENTS 8192
 
 static const clattn_field fields[] = {
-    CLATTN_IN(clattn_activation_args, x, "..", 0, "any shape"),
-    CLATTN_OUT(clattn_activation_args, out, "out", "..", CLATTN_FIELD_IN_PLACE, "as x; may be x itself"),
+    CLATTN_IN(clattn_activation_args, x, "..", CLATTN_FIELD_STORED, "any shape"),
+    CLATTN_OUT(clattn_activation_args, out, "out", "..", CLATTN_FIELD_STORED | CLATTN_FIELD_IN_PLACE, "as x; may be x itself"),
     CLATTN_PARAM_WORD(clattn_activation_args, kind, "kind", clattn_activation_words, CLATTN_ACTIVATION_RELU, "the function"),
 };
 
@@ -49,7 +49,7 @@ void clattn_reference_activation(const clattn_call *call, const void *args, clat
 static const char *const examples[] = {
     "activation x[40]", "activation x[40] kind=gelu", "activation x[40] kind=gelu_tanh", "activation x[40] kind=silu", "activation x[40] kind=sigmoid",
     "activation x[40] kind=hard_sigmoid", "activation x[40] kind=tanh", "activation x[40] kind=leaky_relu", NULL };
-static const clattn_op_code code = { .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_activation, .work = work, .examples = examples };
+static const clattn_op_code code = { .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "vectors scalar", .reference = clattn_reference_activation, .work = work, .examples = examples };
 static const clattn_op op_activation = { "activation", "an activation function on each element", "torch.nn.functional: relu, gelu, silu, sigmoid, hardsigmoid, tanh, leaky_relu", sizeof(clattn_activation_args), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(activation)
 

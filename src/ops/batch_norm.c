@@ -2,12 +2,12 @@
 #include "op.h"
 
 static const clattn_field fields[] = {
-    CLATTN_IN(clattn_batch_norm_args, x, "B,C,H,W", 0, "images"),
+    CLATTN_IN(clattn_batch_norm_args, x, "B,C,H,W", CLATTN_FIELD_STORED, "images"),
     CLATTN_IN(clattn_batch_norm_args, gamma, "C", CLATTN_FIELD_OPTIONAL, "factor; absent = 1"),
     CLATTN_IN(clattn_batch_norm_args, beta, "C", CLATTN_FIELD_OPTIONAL, "summand; absent = 0"),
     CLATTN_IN(clattn_batch_norm_args, mean, "C", CLATTN_FIELD_OPTIONAL, "running mean; absent with training"),
     CLATTN_IN(clattn_batch_norm_args, var, "C", CLATTN_FIELD_OPTIONAL, "running variance; absent with training"),
-    CLATTN_OUT(clattn_batch_norm_args, out, "out", "B,C,H,W", 0, "as x"),
+    CLATTN_OUT(clattn_batch_norm_args, out, "out", "B,C,H,W", CLATTN_FIELD_STORED, "as x"),
     /* S = C is bound in training only: otherwise these outputs do not exist. */
     CLATTN_OUT(clattn_batch_norm_args, mean_out, "mean", "S", CLATTN_FIELD_OPTIONAL, "the batch's mean; training only"),
     CLATTN_OUT(clattn_batch_norm_args, var_out, "var", "S", CLATTN_FIELD_OPTIONAL, "the batch's biased variance; training only"),
@@ -86,7 +86,7 @@ static void work(const clattn_call *call, const void *raw, double *flops, double
 void clattn_reference_batch_norm(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
 static const char *const examples[] = { "batch_norm x[2,5,7,7] gamma[5] beta[5] mean[5] var[5]:1,2", "batch_norm x[2,5,7,7] training=true -> out mean var", NULL };
-static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_batch_norm, .work = work, .examples = examples };
+static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "planes scalar", .reference = clattn_reference_batch_norm, .work = work, .examples = examples };
 static const clattn_op op_batch_norm = { "batch_norm", "(x - mean) / sqrt(var + eps) * gamma + beta per channel", "torch.nn.functional.batch_norm", sizeof(clattn_batch_norm_args), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(batch_norm)
 

@@ -22,26 +22,26 @@ static const char *const order_words[] = { "max_mean", "mean_max", NULL };
     CLATTN_PARAM(type, eps, "eps", CLATTN_FIELD_FLOAT, 1e-5, 0, 1e30, "added to var")
 
 static const clattn_field channel_fields[] = {
-    CLATTN_IN(clattn_channel_attention_args, x, "B,C,H,W", 0, "images"),
+    CLATTN_IN(clattn_channel_attention_args, x, "B,C,H,W", CLATTN_FIELD_STORED, "images"),
     CHANNEL_INPUTS(clattn_channel_attention_args),
-    CLATTN_OUT(clattn_channel_attention_args, out, "out", "B,C,H,W", 0, "x * gate"),
+    CLATTN_OUT(clattn_channel_attention_args, out, "out", "B,C,H,W", CLATTN_FIELD_STORED, "x * gate"),
     CLATTN_OUT(clattn_channel_attention_args, gate, "gate", "B,C", CLATTN_FIELD_OPTIONAL, "the gate of each channel"),
     POOLS_PARAM(clattn_channel_attention_args),
 };
 
 static const clattn_field spatial_fields[] = {
-    CLATTN_IN(clattn_spatial_attention_args, x, "B,C,H,W", 0, "images"),
+    CLATTN_IN(clattn_spatial_attention_args, x, "B,C,H,W", CLATTN_FIELD_STORED, "images"),
     SPATIAL_INPUTS(clattn_spatial_attention_args, 0),
-    CLATTN_OUT(clattn_spatial_attention_args, out, "out", "B,C,H,W", 0, "x * gate"),
+    CLATTN_OUT(clattn_spatial_attention_args, out, "out", "B,C,H,W", CLATTN_FIELD_STORED, "x * gate"),
     CLATTN_OUT(clattn_spatial_attention_args, gate, "gate", "B,1,H,W", CLATTN_FIELD_OPTIONAL, "the gate of each pixel"),
     SPATIAL_PARAMS(clattn_spatial_attention_args),
 };
 
 static const clattn_field cbam_fields[] = {
-    CLATTN_IN(clattn_cbam_args, x, "B,C,H,W", 0, "images"),
+    CLATTN_IN(clattn_cbam_args, x, "B,C,H,W", CLATTN_FIELD_STORED, "images"),
     CHANNEL_INPUTS(clattn_cbam_args),
     SPATIAL_INPUTS(clattn_cbam_args, CLATTN_FIELD_OPTIONAL),
-    CLATTN_OUT(clattn_cbam_args, out, "out", "B,C,H,W", 0, "x * channel_gate * spatial_gate"),
+    CLATTN_OUT(clattn_cbam_args, out, "out", "B,C,H,W", CLATTN_FIELD_STORED, "x * channel_gate * spatial_gate"),
     CLATTN_OUT(clattn_cbam_args, channel_gate, "channel_gate", "B,C", CLATTN_FIELD_OPTIONAL, "the gate of each channel"),
     CLATTN_OUT(clattn_cbam_args, spatial_gate, "spatial_gate", "B,S,H,W", CLATTN_FIELD_OPTIONAL, "the gate of each pixel, S = 1; not with spatial=false"),
     POOLS_PARAM(clattn_cbam_args),
@@ -119,17 +119,17 @@ CLATTN_GATES_DEFINE(spatial_attention)
 CLATTN_GATES_DEFINE(cbam)
 
 static const char *const channel_examples[] = { "channel_attention x[64,5,3,7] w1[2,5] b1[2] w2[5,2] b2[5] -> out gate", "channel_attention x[1,5,3,7] w1[2,5] w2[5,2]", "channel_attention x[64,5,3,7] w1[2,5] w2[5,2] pools=lp+lse", "channel_attention x[1,5,3,7] w1[2,5] w2[5,2] pools=lp+lse", NULL };
-static const clattn_op_code channel_code = { .variants = channel_attention_variants, .variant_count = CLATTN_COUNT(channel_attention_variants), .reference = clattn_reference_channel_attention, .work = channel_attention_work, .examples = channel_examples };
+static const clattn_op_code channel_code = { .variants = channel_attention_variants, .variant_count = CLATTN_COUNT(channel_attention_variants), .half = "cpu_image cpu", .reference = clattn_reference_channel_attention, .work = channel_attention_work, .examples = channel_examples };
 static const clattn_op op_channel_attention = { "channel_attention", "channels scaled by a gate from their pools: x * sigmoid(mlp(avg) + mlp(max))", "Woo et al. 2018, CBAM's ChannelGate", sizeof(clattn_channel_attention_args), channel_fields, CLATTN_COUNT(channel_fields), &channel_code };
 CLATTN_DEFINE_CALL(channel_attention)
 
 static const char *const spatial_examples[] = { "spatial_attention x[64,5,9,7] weight[1,2,7,7] mean[1] var[1]:1 -> out gate", "spatial_attention x[1,5,9,7] weight[1,2,7,7]", NULL };
-static const clattn_op_code spatial_code = { .infer = spatial_infer, .variants = spatial_attention_variants, .variant_count = CLATTN_COUNT(spatial_attention_variants), .reference = clattn_reference_spatial_attention, .work = spatial_attention_work, .examples = spatial_examples };
+static const clattn_op_code spatial_code = { .infer = spatial_infer, .variants = spatial_attention_variants, .variant_count = CLATTN_COUNT(spatial_attention_variants), .half = "cpu_image cpu", .reference = clattn_reference_spatial_attention, .work = spatial_attention_work, .examples = spatial_examples };
 static const clattn_op op_spatial_attention = { "spatial_attention", "pixels scaled by a gate: x * sigmoid(norm(conv([max, mean] over the channels)))", "Woo et al. 2018, CBAM's SpatialGate", sizeof(clattn_spatial_attention_args), spatial_fields, CLATTN_COUNT(spatial_fields), &spatial_code };
 CLATTN_DEFINE_CALL(spatial_attention)
 
 static const char *const cbam_examples[] = { "cbam x[64,5,9,7] w1[2,5] b1[2] w2[5,2] b2[5] weight[1,2,7,7] mean[1] var[1]:1 -> out channel_gate spatial_gate", "cbam x[1,5,9,7] w1[2,5] w2[5,2] weight[1,2,7,7]", "cbam x[64,5,9,7] w1[2,5] w2[5,2] spatial=false", NULL };
-static const clattn_op_code cbam_code = { .infer = cbam_infer, .variants = cbam_variants, .variant_count = CLATTN_COUNT(cbam_variants), .reference = clattn_reference_cbam, .work = cbam_work, .examples = cbam_examples };
+static const clattn_op_code cbam_code = { .infer = cbam_infer, .variants = cbam_variants, .variant_count = CLATTN_COUNT(cbam_variants), .half = "cpu_image cpu", .reference = clattn_reference_cbam, .work = cbam_work, .examples = cbam_examples };
 static const clattn_op op_cbam = { "cbam", "channel attention, then spatial attention on its result, which is never stored", "Woo et al. 2018, CBAM", sizeof(clattn_cbam_args), cbam_fields, CLATTN_COUNT(cbam_fields), &cbam_code };
 CLATTN_DEFINE_CALL(cbam)
 

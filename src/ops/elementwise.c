@@ -5,9 +5,9 @@
 #define GROUP_ELEMENTS 16384
 
 static const clattn_field fields[] = {
-    CLATTN_IN(clattn_elementwise_args, a, "*", CLATTN_FIELD_STRIDED, "any shape"),
-    CLATTN_IN(clattn_elementwise_args, b, "*", CLATTN_FIELD_STRIDED, "any shape that broadcasts with a's, as in numpy"),
-    CLATTN_OUT(clattn_elementwise_args, out, "out", "..", CLATTN_FIELD_STRIDED | CLATTN_FIELD_IN_PLACE, "the broadcast shape; may be an input of that shape itself"),
+    CLATTN_IN(clattn_elementwise_args, a, "*", CLATTN_FIELD_STRIDED | CLATTN_FIELD_STORED, "any shape"),
+    CLATTN_IN(clattn_elementwise_args, b, "*", CLATTN_FIELD_STRIDED | CLATTN_FIELD_STORED, "any shape that broadcasts with a's, as in numpy"),
+    CLATTN_OUT(clattn_elementwise_args, out, "out", "..", CLATTN_FIELD_STRIDED | CLATTN_FIELD_STORED | CLATTN_FIELD_IN_PLACE, "the broadcast shape; may be an input of that shape itself"),
 };
 
 /* The size of an axis counted from the right; 1 beyond the rank. */
@@ -84,7 +84,7 @@ static void work(const clattn_call *call, const void *raw, double *flops, double
 #define ELEMENTWISE(name, text, peer)                                                                                                                                                    \
     void clattn_reference_##name(const clattn_call *call, const void *args, clattn_bounds *bounds);                                                                                      \
     static const char *const name##_examples[] = { #name " a[3,40] b[40]", NULL };                                                                                                       \
-    static const clattn_op_code name##_code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_##name, .work = work, .examples = name##_examples }; \
+    static const clattn_op_code name##_code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows scalar", .reference = clattn_reference_##name, .work = work, .examples = name##_examples }; \
     static const clattn_op op_##name = { #name, text, peer, sizeof(clattn_elementwise_args), fields, CLATTN_COUNT(fields), &name##_code };                                               \
     CLATTN_DEFINE_CALL(name)
 

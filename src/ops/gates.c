@@ -42,7 +42,7 @@ static gate_sizes sizes_of(const clattn_call *call, const clattn_gates *g) {
     s.pools = special ? 4 : 2;
     s.pool_options = special ? "-DSPECIAL" : "";
     /* Other compilers than PoCL's may take the store for an unknown function. */
-    const bool stream = clattn_tensor_count(g->x) * 4 > STREAM_BYTES && strstr(clattn_call_device(call)->platform, "Portable Computing");
+    const bool stream = clattn_tensor_count(g->x) * (call->half ? 2 : 4) > STREAM_BYTES && strstr(clattn_call_device(call)->platform, "Portable Computing");
     snprintf(s.options, sizeof s.options, "%s%s%s", g->channel ? "-DCHANNEL " : "", g->spatial ? "-DSPATIAL " : "", stream ? "-DSTREAM" : "");
     return s;
 }

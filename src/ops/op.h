@@ -40,6 +40,7 @@ typedef struct clattn_call {
         clattn_buffer *weight, *packed;
     } kept[CLATTN_MAX_LOCALS]; /* packed forms kept by this call: forgotten when it fails before they are filled */
     int kept_count;
+    bool half; /* the variant that runs was given f16 as it is: its kernels get -DHALF */
 } clattn_call;
 
 /* The size bound to a name; -1 if none. */
@@ -67,6 +68,9 @@ typedef struct clattn_op_code {
     clattn_status (*infer)(clattn_call *call, const void *args);
     const clattn_variant *variants; /* in order of preference; the last fits everything */
     size_t variant_count;
+    /* The variants, separated by spaces, whose kernels read and write f16 themselves (STORED in common.cl) where all
+     * tensors of CLATTN_FIELD_STORED are f16. NULL = none. */
+    const char *half;
     /* Why a variant that could serve is left to those who ask for it by name; NULL when it may be chosen. May be NULL. */
     const char *(*reserve)(const clattn_call *call, const void *args, const clattn_variant *variant);
     /* All tensors are host tensors (ref_at in reference.h): C order, double. */
@@ -120,6 +124,8 @@ clattn_status clattn_packed(clattn_call *call, const clattn_tensor *weight, cons
 clattn_status clattn_check_broadcast(clattn_call *call, const char *name, const clattn_tensor *tensor, const char *target_name, const clattn_tensor *target);
 
 bool clattn_tensor_dense(const clattn_tensor *tensor);
+/* Whether a CPU kernel that writes all of the tensor gains by stores past the caches (-DSTREAM, cl/stream.cl). */
+bool clattn_streams(const clattn_call *call, const clattn_tensor *tensor);
 
 static inline clattn_arg clattn_arg_tensor(const clattn_tensor *tensor) {
     clattn_arg arg = { .kind = CLATTN_ARG_BUFFER };

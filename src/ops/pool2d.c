@@ -11,15 +11,15 @@
     CLATTN_PARAM(type, ceil_mode, "ceil_mode", CLATTN_FIELD_BOOL, 0, 0, 0, "also the window that ends outside, if it begins inside")
 
 static const clattn_field max_fields[] = {
-    CLATTN_IN(clattn_max_pool2d_args, x, "B,C,H,W", 0, "images"),
-    CLATTN_OUT(clattn_max_pool2d_args, out, "out", "B,C,OH,OW", 0, "NaN wins; a window without any input gives -inf"),
+    CLATTN_IN(clattn_max_pool2d_args, x, "B,C,H,W", CLATTN_FIELD_STORED, "images"),
+    CLATTN_OUT(clattn_max_pool2d_args, out, "out", "B,C,OH,OW", CLATTN_FIELD_STORED, "NaN wins; a window without any input gives -inf"),
     CLATTN_OUT_INT(clattn_max_pool2d_args, indices, "indices", "B,C,OH,OW", CLATTN_FIELD_OPTIONAL, "h*W + w of the first maximum; -1 for a window without any input"),
     WINDOW_PARAMS(clattn_max_pool2d_args),
 };
 
 static const clattn_field avg_fields[] = {
-    CLATTN_IN(clattn_avg_pool2d_args, x, "B,C,H,W", 0, "images"),
-    CLATTN_OUT(clattn_avg_pool2d_args, out, "out", "B,C,OH,OW", 0, "a window without anything to count gives 0"),
+    CLATTN_IN(clattn_avg_pool2d_args, x, "B,C,H,W", CLATTN_FIELD_STORED, "images"),
+    CLATTN_OUT(clattn_avg_pool2d_args, out, "out", "B,C,OH,OW", CLATTN_FIELD_STORED, "a window without anything to count gives 0"),
     WINDOW_PARAMS(clattn_avg_pool2d_args),
     CLATTN_PARAM(clattn_avg_pool2d_args, count_include_pad, "count_include_pad", CLATTN_FIELD_TOGGLE, 1, 0, 0, "padding counts in the divisor"),
 };
@@ -137,20 +137,20 @@ void clattn_reference_max_pool2d(const clattn_call *call, const void *args, clat
 void clattn_reference_avg_pool2d(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
 static const char *const max_examples[] = { "max_pool2d x[1,4,28,28] kernel=2", "max_pool2d x[1,4,28,28] kernel=3 stride=2 padding=1 -> out indices", NULL };
-static const clattn_op_code max_code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_max_pool2d, .work = work, .examples = max_examples };
+static const clattn_op_code max_code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows scalar", .reference = clattn_reference_max_pool2d, .work = work, .examples = max_examples };
 static const clattn_op op_max_pool2d = { "max_pool2d", "maximum over windows", "torch.nn.functional.max_pool2d", sizeof(clattn_max_pool2d_args), max_fields, CLATTN_COUNT(max_fields), &max_code };
 CLATTN_DEFINE_CALL(max_pool2d)
 
 static const char *const avg_examples[] = { "avg_pool2d x[1,4,28,28] kernel=2", "avg_pool2d x[1,4,28,28] kernel=3 stride=2 padding=1", NULL };
-static const clattn_op_code avg_code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_avg_pool2d, .work = work, .examples = avg_examples };
+static const clattn_op_code avg_code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows scalar", .reference = clattn_reference_avg_pool2d, .work = work, .examples = avg_examples };
 static const clattn_op op_avg_pool2d = { "avg_pool2d", "mean over windows", "torch.nn.functional.avg_pool2d", sizeof(clattn_avg_pool2d_args), avg_fields, CLATTN_COUNT(avg_fields), &avg_code };
 CLATTN_DEFINE_CALL(avg_pool2d)
 
 /* ---- Whole planes ---- */
 
 static const clattn_field global_fields[] = {
-    CLATTN_IN(clattn_global_pool2d_args, x, "B,C,H,W", 0, "images"),
-    CLATTN_OUT(clattn_global_pool2d_args, out, "out", "B,C,1,1", 0, "of an empty plane: avg NaN, max and lse -inf, lp 0"),
+    CLATTN_IN(clattn_global_pool2d_args, x, "B,C,H,W", CLATTN_FIELD_STORED, "images"),
+    CLATTN_OUT(clattn_global_pool2d_args, out, "out", "B,C,1,1", CLATTN_FIELD_STORED, "of an empty plane: avg NaN, max and lse -inf, lp 0"),
     CLATTN_PARAM_WORD(clattn_global_pool2d_args, kind, "kind", clattn_pool_words, CLATTN_POOL_AVG, "lp: sqrt(sum x^2), not normalised; lse: log(sum e^x)"),
 };
 
@@ -194,7 +194,7 @@ static void global_work(const clattn_call *call, const void *raw, double *flops,
 void clattn_reference_global_pool2d(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
 static const char *const global_examples[] = { "global_pool2d x[2,5,7,7]", "global_pool2d x[2,5,7,7] kind=max", "global_pool2d x[2,5,7,7] kind=lp", "global_pool2d x[2,5,7,7] kind=lse", NULL };
-static const clattn_op_code global_code = { .variants = global_variants, .variant_count = CLATTN_COUNT(global_variants), .reference = clattn_reference_global_pool2d, .work = global_work, .examples = global_examples };
+static const clattn_op_code global_code = { .variants = global_variants, .variant_count = CLATTN_COUNT(global_variants), .half = "planes scalar", .reference = clattn_reference_global_pool2d, .work = global_work, .examples = global_examples };
 static const clattn_op op_global_pool2d = { "global_pool2d", "mean, maximum, 2-norm or log-sum-exp over all pixels of a plane", "torch.nn.functional.adaptive_avg_pool2d, adaptive_max_pool2d, lp_pool2d; torch.logsumexp", sizeof(clattn_global_pool2d_args), global_fields, CLATTN_COUNT(global_fields), &global_code };
 CLATTN_DEFINE_CALL(global_pool2d)
 

@@ -38,6 +38,11 @@ bool clattn_tensor_dense(const clattn_tensor *tensor) {
     return true;
 }
 
+bool clattn_streams(const clattn_call *call, const clattn_tensor *tensor) {
+    const int64_t cached = (int64_t)10 << 20; /* bytes that the last cache may keep for the next kernel */
+    return tensor->dtype == CLATTN_F32 && 4 * clattn_tensor_count(tensor) > cached && strstr(clattn_call_device(call)->platform, "Portable Computing");
+}
+
 clattn_status clattn_scratch(clattn_call *call, clattn_tensor *tensor, clattn_dtype dtype, int rank, const int64_t *shape) {
     if (call->local_count == CLATTN_MAX_LOCALS) return clattn_call_fail(call, CLATTN_ERROR_OUT_OF_MEMORY, "more than %d temporary tensors", CLATTN_MAX_LOCALS);
     const clattn_status status = clattn_tensor_create(call->context, tensor, dtype, rank, shape, NULL);
@@ -84,7 +89,9 @@ clattn_arg clattn_arg_broadcast4(const clattn_tensor *tensor, int rank, const in
 }
 
 clattn_status clattn_run_kernel_list(clattn_call *call, const char *source, const char *kernel, const char *options, int dimensions, const size_t *global, const size_t *local, const clattn_arg *args, size_t count) {
-    clattn_launch_info info = { .source = source, .kernel = kernel, .options = options, .dimensions = dimensions, .args = args, .arg_count = count };
+    char half_options[512];
+    if (call->half && snprintf(half_options, sizeof half_options, "%s -DHALF", options) >= (int)sizeof half_options) return clattn_call_fail(call, CLATTN_ERROR_UNSUPPORTED, "the options of kernel %s are too long", kernel);
+    clattn_launch_info info = { .source = source, .kernel = kernel, .options = call->half ? half_options : options, .dimensions = dimensions, .args = args, .arg_count = count };
     for (int i = 0; i < dimensions; i++) {
         info.global[i] = global[i];
         info.local[i] = local[i];
@@ -124,7 +131,7 @@ clattn_status clattn_packed(clattn_call *call, const clattn_tensor *weight, cons
     return CLATTN_OK;
 }
 
-/* ---- Tensors that kernels cannot walk: kernels take f32, and strides only where the field says so ---- */
+/* ---- Tensors that kernels cannot walk: kernels take f32, and strides and f16 only where the field says so ---- */
 
 static bool is_small_float(const clattn_tensor *tensor) {
     return tensor->dtype == CLATTN_F16 || tensor->dtype == CLATTN_BF16;
@@ -134,13 +141,20 @@ static int type_code(clattn_dtype dtype) {
     return dtype == CLATTN_F32 ? 32 : dtype == CLATTN_F16 ? 16 : 17;
 }
 
+/* Elements a group takes when float types are converted in groups of one. */
+#define CONVERTED_PER_GROUP 32768
+
 /* Copies, converting between float types where they differ. */
 static clattn_status transfer(clattn_call *call, const clattn_tensor *destination, const clattn_tensor *source) {
     char options[32];
     if (source->dtype == destination->dtype) return clattn_copy(call, destination, source);
     const int64_t count = clattn_tensor_count(source);
     snprintf(options, sizeof options, "-DFROM=%d -DTO=%d", type_code(source->dtype), type_code(destination->dtype));
-    return clattn_run_kernel(call, "convert", "convert", options, 1, (size_t[]){ (size_t)count }, (size_t[]){ 0 }, ARG_T(source), ARG_T(destination), clattn_arg_strides8(source), clattn_arg_strides8(destination), clattn_arg_shape8(source), ARG_I32(source->rank), ARG_I64(count));
+    if (clattn_call_cpu(call, 0) && clattn_tensor_dense(source) && clattn_tensor_dense(destination)) {
+        const size_t groups = (size_t)((count + CONVERTED_PER_GROUP - 1) / CONVERTED_PER_GROUP);
+        return clattn_run_kernel(call, "convert", "dense", options, 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(source), ARG_T(destination), ARG_I64(count), ARG_I64(CONVERTED_PER_GROUP));
+    }
+    return clattn_run_kernel(call, "convert", "strided", options, 1, (size_t[]){ (size_t)count }, (size_t[]){ 0 }, ARG_T(source), ARG_T(destination), clattn_arg_strides8(source), clattn_arg_strides8(destination), clattn_arg_shape8(source), ARG_I32(source->rank), ARG_I64(count));
 }
 
 /* A dense f32 copy of a frozen 16-bit weight is made once and kept with it, frozen too, so that its own packed forms stay. */
@@ -175,9 +189,35 @@ static clattn_status widen_broadcast(clattn_call *call, const clattn_tensor *ten
     return status;
 }
 
+/* Whether `word` is one of the words of a list separated by spaces. */
+static bool is_listed(const char *list, const char *word) {
+    const size_t length = strlen(word);
+    for (const char *at = list; at && (at = strstr(at, word)); at += length)
+        if ((at == list || at[-1] == ' ') && (at[length] == ' ' || !at[length])) return true;
+    return false;
+}
+
+/* Whether the variant's kernels take these tensors as f16: they can, and all that they would get so are. */
+static bool takes_half(const clattn_call *call, const clattn_variant *variant, const void *args) {
+    int halves = 0;
+    if (!is_listed(call->op->code->half, variant->name)) return false;
+    for (size_t i = 0; i < call->op->field_count; i++) {
+        const clattn_field *field = &call->op->fields[i];
+        const int count = field->flags & CLATTN_FIELD_STORED ? clattn_field_tensors(field, args) : 0;
+        for (int k = 0; k < count; k++, halves++)
+            if (clattn_field_tensor(field, args, k)->dtype != CLATTN_F16) return false;
+    }
+    return halves > 0;
+}
+
+/* Whether a tensor's numbers must be made f32, or f32 made its numbers. */
+static bool is_converted(const clattn_field *field, const clattn_tensor *tensor, bool half) {
+    return is_small_float(tensor) && !(half && field->flags & CLATTN_FIELD_STORED);
+}
+
 /* What the kernels get in the place of an input: `*replaced` says whether it is another tensor. */
-static clattn_status pack_input(clattn_call *call, const clattn_field *field, const clattn_tensor *tensor, clattn_tensor *packed, bool *replaced) {
-    const bool strided = field->flags & CLATTN_FIELD_STRIDED, small = is_small_float(tensor);
+static clattn_status pack_input(clattn_call *call, const clattn_field *field, const clattn_tensor *tensor, bool half, clattn_tensor *packed, bool *replaced) {
+    const bool strided = field->flags & CLATTN_FIELD_STRIDED, small = is_converted(field, tensor, half);
     *replaced = small || (!strided && !clattn_tensor_dense(tensor));
     if (!*replaced) return CLATTN_OK;
     if (small && clattn_buffer_frozen(tensor->buffer)) return widen_frozen(call, tensor, packed);
@@ -192,7 +232,7 @@ typedef struct stand_ins {
     int count;
 } stand_ins;
 
-static clattn_status pack_inputs(clattn_call *call, void *args, stand_ins *list) {
+static clattn_status pack_inputs(clattn_call *call, void *args, bool half, stand_ins *list) {
     for (size_t i = 0; i < call->op->field_count; i++) {
         const clattn_field *field = &call->op->fields[i];
         const int count = field->kind == CLATTN_FIELD_INPUT ? clattn_field_tensors(field, args) : 0;
@@ -200,7 +240,7 @@ static clattn_status pack_inputs(clattn_call *call, void *args, stand_ins *list)
             bool replaced;
             clattn_tensor *packed = &list->tensors[list->count];
             if (list->count == MAX_STAND_INS) return clattn_call_fail(call, CLATTN_ERROR_UNSUPPORTED, "more than %d tensors to be packed", MAX_STAND_INS);
-            const clattn_status status = pack_input(call, field, clattn_field_tensor(field, args, k), packed, &replaced);
+            const clattn_status status = pack_input(call, field, clattn_field_tensor(field, args, k), half, packed, &replaced);
             if (status) return status;
             if (!replaced) continue;
             clattn_field_put(field, args, k, packed);
@@ -216,14 +256,16 @@ typedef struct unpack_list {
     int count;
 } unpack_list;
 
-static clattn_status pack_outputs(clattn_call *call, void *args, unpack_list *list) {
+static clattn_status pack_outputs(clattn_call *call, void *args, bool half, unpack_list *list) {
     for (size_t i = 0; i < call->op->field_count; i++) {
         const clattn_field *field = &call->op->fields[i];
         const clattn_tensor *tensor = field->kind == CLATTN_FIELD_OUTPUT ? clattn_field_tensor(field, args, 0) : NULL;
-        if (!tensor || (!is_small_float(tensor) && ((field->flags & CLATTN_FIELD_STRIDED) || clattn_tensor_dense(tensor)))) continue;
+        if (!tensor) continue;
+        const bool converted = is_converted(field, tensor, half);
+        if (!converted && ((field->flags & CLATTN_FIELD_STRIDED) || clattn_tensor_dense(tensor))) continue;
         if (list->count == (int)CLATTN_COUNT(list->dense)) return clattn_call_fail(call, CLATTN_ERROR_UNSUPPORTED, "more than %d strided outputs", list->count);
         clattn_tensor dense;
-        const clattn_status status = clattn_scratch(call, &dense, is_small_float(tensor) ? CLATTN_F32 : tensor->dtype, tensor->rank, tensor->shape);
+        const clattn_status status = clattn_scratch(call, &dense, converted ? CLATTN_F32 : tensor->dtype, tensor->rank, tensor->shape);
         if (status) return status;
         list->dense[list->count] = &call->locals[call->local_count - 1];
         list->target[list->count++] = tensor;
@@ -272,9 +314,12 @@ static clattn_status run_checked(clattn_call *call, void *args, const char *vari
     if (!variant) return CLATTN_ERROR_UNSUPPORTED;
     if (chosen) *chosen = variant->name;
     if (all_outputs_empty(call->op, args)) return CLATTN_OK;
-    clattn_status status = pack_inputs(call, args, &packed);
-    if (!status) status = pack_outputs(call, args, &list);
+    const bool half = takes_half(call, variant, args);
+    clattn_status status = pack_inputs(call, args, half, &packed);
+    if (!status) status = pack_outputs(call, args, half, &list);
+    call->half = half;
     if (!status) status = variant->enqueue(call, args);
+    call->half = false;
     for (int i = 0; i < list.count && !status; i++) status = transfer(call, list.target[i], list.dense[i]);
     return status;
 }
@@ -359,6 +404,21 @@ static const char *refusal_of(clattn_context *context, const clattn_op *op, cons
     return "there is no variant of that name";
 }
 
+/* What the float tensors take of the bytes that they would as f32, in which `work` counts. */
+static double storage_share(const clattn_op *op, const void *args) {
+    double bytes = 0, whole = 0;
+    for (size_t i = 0; i < op->field_count; i++) {
+        const bool is_tensor = op->fields[i].kind == CLATTN_FIELD_INPUT || op->fields[i].kind == CLATTN_FIELD_OUTPUT;
+        const int count = is_tensor && op->fields[i].element == CLATTN_ELEMENT_FLOAT ? clattn_field_tensors(&op->fields[i], args) : 0;
+        for (int k = 0; k < count; k++) {
+            const clattn_tensor *tensor = clattn_field_tensor(&op->fields[i], args, k);
+            bytes += (double)clattn_tensor_count(tensor) * (double)clattn_dtype_size(tensor->dtype);
+            whole += (double)clattn_tensor_count(tensor) * sizeof(float);
+        }
+    }
+    return whole > 0 ? bytes / whole : 1;
+}
+
 const char *clattn_op_refusal(clattn_context *context, const clattn_op *op, const void *args, const char *variant) {
     return refusal_of(context, op, args, variant, false);
 }
@@ -374,6 +434,8 @@ clattn_status clattn_op_work(clattn_context *context, const clattn_op *op, const
     memcpy(copy, args, op->args_size);
     const clattn_status status = clattn_check_inputs(&call, copy, true);
     *flops = *bytes = 0;
-    if (!status) op->code->work(&call, copy, flops, bytes);
-    return status;
+    if (status) return status;
+    op->code->work(&call, copy, flops, bytes);
+    *bytes *= storage_share(op, copy);
+    return CLATTN_OK;
 }

@@ -4,12 +4,12 @@
 static const char *const gate_words[] = { "sigmoid", "hard_sigmoid", NULL };
 
 static const clattn_field fields[] = {
-    CLATTN_IN(clattn_squeeze_excite_args, x, "B,C,H,W", 0, "images"),
+    CLATTN_IN(clattn_squeeze_excite_args, x, "B,C,H,W", CLATTN_FIELD_STORED, "images"),
     CLATTN_IN(clattn_squeeze_excite_args, w1, "R,C", 0, "the layer that reduces"),
     CLATTN_IN(clattn_squeeze_excite_args, b1, "R", CLATTN_FIELD_OPTIONAL, "its bias"),
     CLATTN_IN(clattn_squeeze_excite_args, w2, "C,R", 0, "the layer that expands"),
     CLATTN_IN(clattn_squeeze_excite_args, b2, "C", CLATTN_FIELD_OPTIONAL, "its bias"),
-    CLATTN_OUT(clattn_squeeze_excite_args, out, "out", "B,C,H,W", 0, "x * gate"),
+    CLATTN_OUT(clattn_squeeze_excite_args, out, "out", "B,C,H,W", CLATTN_FIELD_STORED, "x * gate"),
     CLATTN_OUT(clattn_squeeze_excite_args, gate_out, "gate", "B,C", CLATTN_FIELD_OPTIONAL, "the gate of each channel"),
     CLATTN_PARAM_WORD(clattn_squeeze_excite_args, activation, "activation", clattn_activation_words, CLATTN_ACTIVATION_RELU, "between the layers"),
     CLATTN_PARAM_WORD(clattn_squeeze_excite_args, gate, "gate", gate_words, CLATTN_GATE_SIGMOID, "what makes the gate; hard_sigmoid is relu6(v + 3) / 6"),
@@ -23,7 +23,7 @@ clattn_gates clattn_gates_squeeze_excite(const void *args) {
 CLATTN_GATES_DEFINE(squeeze_excite)
 
 static const char *const examples[] = { "squeeze_excite x[64,5,3,7] w1[2,5] b1[2] w2[5,2] b2[5] -> out gate", "squeeze_excite x[1,5,3,7] w1[2,5] w2[5,2]", NULL };
-static const clattn_op_code code = { .variants = squeeze_excite_variants, .variant_count = CLATTN_COUNT(squeeze_excite_variants), .reference = clattn_reference_squeeze_excite, .work = squeeze_excite_work, .examples = examples };
+static const clattn_op_code code = { .variants = squeeze_excite_variants, .variant_count = CLATTN_COUNT(squeeze_excite_variants), .half = "cpu_image cpu", .reference = clattn_reference_squeeze_excite, .work = squeeze_excite_work, .examples = examples };
 static const clattn_op op_squeeze_excite = { "squeeze_excite", "channels scaled by a gate from their means: x * sigmoid(w2 act(w1 mean(x) + b1) + b2)", "Hu et al. 2017; torchvision.ops.SqueezeExcitation", sizeof(clattn_squeeze_excite_args), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(squeeze_excite)
 
