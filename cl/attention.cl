@@ -4,6 +4,8 @@
  * and the keys' length set the range; mask and bias take keys out of it. What is taken out is never multiplied.
  * A score is cap * tanh(scale * q k / cap) + bias - slope * |i + length - Tq - j|; a sink joins a row's maximum and sum; dropout
  * changes what is multiplied with the values, not the sum. Past keys are joined with the others before, and the window moved.
+ * `row_sums` (may be absent) holds each row's maximum and its sum of exponentials relative to that, which the weights are
+ * computed from: lse has the rounding of a large score, that changes every weight of its row.
  *
  * -D: FORM where there is a cap or a slope, DROPOUT, and VARLEN where the queries and keys of many sequences stand one after
  * the other (the kernels scalar and cpu). */
@@ -125,12 +127,16 @@ INLINE float pair_score(__global const float *q, long q_step, __global const flo
 /* Under `shown`, the flags that count; `end` = length - Tq. */
 #define SCORE(b, h, i, j, shown, slope, end)                                                                           \
     pair_score(QUERY_AT(b, h, i), query_strides.w, KEY_AT(b, h) + (j)*key_strides.z, key_strides.w, widths.x, MASK_AT(b, h, i) + (j)*mask_strides.w, BIAS_AT(b, h, i) + (j)*bias_strides.w, shown, scale, cap, slope, (i) + (end) - (j))
+
+INLINE float weight_of(float score, long row, __global const float *row_sums) {
+    return score == -INFINITY ? 0.0f : exp(score - row_sums[2 * row]) / row_sums[2 * row + 1];
+}
 #endif
 
 #ifdef KERNEL_scalar
 #define CHUNK 32
 /* One work-item per row and CHUNK of the value's width; the softmax is online. */
-__kernel void scalar(PROBLEM, IN(value), const long4 value_strides, OUT(out), const long4 out_strides, OUT(lse), const long items SEQUENCES) {
+__kernel void scalar(PROBLEM, IN(value), const long4 value_strides, OUT(out), const long4 out_strides, OUT(lse), OUT(row_sums), const long items SEQUENCES) {
     const long n = get_global_id(0);
     if (n >= items) return;
     SHIFT_PROBLEM;
@@ -179,17 +185,19 @@ __kernel void scalar(PROBLEM, IN(value), const long4 value_strides, OUT(out), co
     }
     out += b * out_strides.x + h * out_strides.y + i * out_strides.z + start * out_strides.w;
     for (int d = 0; d < width; d++) out[d * out_strides.w] = l == 0 ? 0.0f : sums[d] / l;
-    if (start == 0) lse[row] = l == 0 ? -INFINITY : m + log(l);
+    if (start > 0) return;
+    lse[row] = l == 0 ? -INFINITY : m + log(l);
+    if (row_sums) vstore2((float2)(m, l), row, row_sums + row_sums_offset);
 }
 #endif
 
 #ifdef KERNEL_scalar_weights
-/* The weights from the rows' lse, or the scores at `stage`. */
-__kernel void scalar_weights(PROBLEM, IN(lse), OUT(weights), const int stage, const long count) {
+/* The weights, or the scores at `stage`. */
+__kernel void scalar_weights(PROBLEM, IN(row_sums), OUT(weights), const int stage, const long count) {
     const long n = get_global_id(0);
     if (n >= count) return;
     SHIFT_PROBLEM;
-    SHIFT(lse);
+    SHIFT(row_sums);
     SHIFT(weights);
     const long j = n % heads.w, row = n / heads.w;
     const long i = row % heads.z, h = row / heads.z % heads.x, b = row / heads.z / heads.x;
@@ -197,16 +205,16 @@ __kernel void scalar_weights(PROBLEM, IN(lse), OUT(weights), const int stage, co
     const bool inside = stage < BIASED || (j >= diagonal - widths.z && j < min(length, diagonal + widths.w + 1));
     const int shown = stage == RAW ? 0 : stage == CAPPED ? flags & HAS_CAP : flags;
     const float s = inside ? SCORE(b, h, i, j, shown, SLOPE_AT(b, h), length - heads.z) : -INFINITY;
-    weights[n] = stage <= BIASED ? s : s == -INFINITY ? 0.0f : exp(s - lse[row]);
+    weights[n] = stage <= BIASED ? s : weight_of(s, row, row_sums);
 }
 #endif
 
 #ifdef KERNEL_scalar_key_sums
-__kernel void scalar_key_sums(PROBLEM, IN(lse), OUT(key_sums), const long count) {
+__kernel void scalar_key_sums(PROBLEM, IN(row_sums), OUT(key_sums), const long count) {
     const long n = get_global_id(0);
     if (n >= count) return;
     SHIFT_PROBLEM;
-    SHIFT(lse);
+    SHIFT(row_sums);
     SHIFT(key_sums);
     const long j = n % heads.w, h = n / heads.w % heads.x, b = n / heads.w / heads.x;
     const long length = length_of(key_lengths, b, heads.w, flags), shift = shift_of(length, heads.z, flags);
@@ -214,8 +222,7 @@ __kernel void scalar_key_sums(PROBLEM, IN(lse), OUT(key_sums), const long count)
     float sum = 0;
     for (long i = 0; i < heads.z && j < length; i++) {
         if (j < i + shift - widths.z || j > i + shift + widths.w) continue;
-        const float s = SCORE(b, h, i, j, flags, slope, length - heads.z);
-        if (s != -INFINITY) sum += exp(s - lse[(b * heads.x + h) * heads.z + i]);
+        sum += weight_of(SCORE(b, h, i, j, flags, slope, length - heads.z), (b * heads.x + h) * heads.z + i, row_sums);
     }
     key_sums[n] = sum;
 }
@@ -544,7 +551,7 @@ INLINE void add_values(__local float16 *O, __local const float *P, VALUES, long 
 }
 
 /* `sink` in units of log2, -inf for none. */
-INLINE void write_rows(__local const float16 *O, __local const float *m, __local const float *l, __global float *out, long stride, __global float *lse, int width, int rows, float sink) {
+INLINE void write_rows(__local const float16 *O, __local const float *m, __local const float *l, __global float *out, long stride, __global float *lse, __global float *row_sums, int width, int rows, float sink) {
     for (int q = 0; q < rows; q++) {
         float top = m[q], sum = l[q], factor = 1.0f;
         if (sink != -INFINITY) {
@@ -559,11 +566,12 @@ INLINE void write_rows(__local const float16 *O, __local const float *m, __local
             else store_some(v, width - 16 * t, out + q * stride + 16 * t);
         }
         lse[q] = sum == 0.0f ? -INFINITY : (top + log2(sum)) * LN2;
+        if (row_sums) vstore2((float2)(top, sum), q, row_sums);
     }
 }
 
 /* The latest queries first: with causal they have the most keys. */
-SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const long4 out_strides, OUT(lse) SEQUENCES) {
+SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const long4 out_strides, OUT(lse), OUT(row_sums) SEQUENCES) {
     __local float16 Qt[DEPTH * NVQ], S[BK * NVQ], O[BQ * WIDTH], m[NVQ], l[NVQ], factor[NVQ];
 #ifdef TAIL
     __local float16 V[BK * WIDTH];
@@ -623,36 +631,36 @@ SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const l
         if (careful && has_nonfinite(V, value_strides.z, nk)) add_values_careful(O, (__local const float *)S, V, value_strides.z, nk);
         else add_values(O, (__local const float *)S, V, value_strides.z, nk);
     }
-    write_rows(O, (__local const float *)m, (__local const float *)l, out + b * out_strides.x + h * out_strides.y + q0 * out_strides.z, out_strides.z, lse + row, (int)widths.y, rows, flags & HAS_SINKS ? sinks[h] * LOG2E : -INFINITY);
+    write_rows(O, (__local const float *)m, (__local const float *)l, out + b * out_strides.x + h * out_strides.y + q0 * out_strides.z, out_strides.z, lse + row, row_sums ? row_sums + row_sums_offset + 2 * row : 0, (int)widths.y, rows, flags & HAS_SINKS ? sinks[h] * LOG2E : -INFINITY);
 }
 #endif
 
 #ifdef KERNEL_cpu_weights
 /* What is stored of 16 scores: they themselves, or the weights. */
-INLINE float16 shown(float16 score, float16 shift) {
+INLINE float16 shown(float16 score, float16 shift, float16 inverse) {
 #ifdef STAGE
     return score * LN2;
 #else
-    return exp2_weight(score - shift);
+    return exp2_weight(score - shift) * inverse;
 #endif
 }
 
 #ifdef SUMS
 /* The sums over the block's queries of a tile's weights. */
-INLINE void store_sums(__local const float16 *S, const float16 *shift, __global float *sums, int nk, int rows) {
+INLINE void store_sums(__local const float16 *S, const float16 *shift, const float16 *inverse, __global float *sums, int nk, int rows) {
     for (int k = 0; k < nk; k++) {
         float16 sum = (float16)(0.0f);
-        for (int j = 0; j < NVQ; j++) sum += select((float16)(0.0f), shown(S[k * NVQ + j], shift[j]), lanes16() + 16 * j < (int16)(rows));
+        for (int j = 0; j < NVQ; j++) sum += select((float16)(0.0f), shown(S[k * NVQ + j], shift[j], inverse[j]), lanes16() + 16 * j < (int16)(rows));
         sums[k] = sum16(sum);
     }
 }
 #else
 /* Turns a tile of S into the rows of 16 queries. */
-INLINE void store_weights(__local const float16 *S, float16 shift, int j, __global float *weights, long stride, int nk, int rows) {
+INLINE void store_weights(__local const float16 *S, float16 shift, float16 inverse, int j, __global float *weights, long stride, int nk, int rows) {
     for (int kk = 0; kk < nk; kk += 16) {
         float16 a[16];
 #pragma unroll
-        for (int i = 0; i < 16; i++) a[i] = shown(S[(kk + i) * NVQ + j], shift);
+        for (int i = 0; i < 16; i++) a[i] = shown(S[(kk + i) * NVQ + j], shift, inverse);
         transpose16(a);
         for (int i = 0; i < 16 && i < rows; i++) {
             if (nk - kk >= 16) vstore16(a[i], 0, weights + i * stride + kk);
@@ -662,22 +670,26 @@ INLINE void store_weights(__local const float16 *S, float16 shift, int j, __glob
 }
 #endif
 
-/* A second pass over the scores, from the rows' lse: the weights, with STAGE the scores there, with SUMS each block's part of
+/* A second pass over the scores: the weights, with STAGE the scores there, with SUMS each block's part of
  * the weights' sums over the queries, [block][b,h][key]. */
-SINGLE void cpu_weights(PROBLEM, IN(lse), OUT(weights)) {
+SINGLE void cpu_weights(PROBLEM, IN(row_sums), OUT(weights)) {
     __local float16 Qt[DEPTH * NVQ], S[BK * NVQ];
     SHIFT_PROBLEM;
-    SHIFT(lse);
     SHIFT(weights);
     const int q0 = (int)get_group_id(0) * BQ, rows = min(BQ, (int)heads.z - q0);
     const long h = get_group_id(1) % heads.x, b = get_group_id(1) / heads.x, row = (b * heads.x + h) * heads.z + q0;
     const span range = span_of(q0, heads, widths, length_of(key_lengths, b, heads.w, flags), flags, cap, SLOPE_AT(b, h));
-    float16 shift[NVQ], unused[NVQ];
+    float16 shift[NVQ], inverse[NVQ], unused[NVQ];
     load_queries(Qt, QUERY_AT(b, h, q0), query_strides.z, (int)widths.x, rows, scale * LOG2E);
     for (int j = 0; j < NVQ; j++) {
-        float t[16];
-        for (int i = 0; i < 16; i++) t[i] = lse[row + min(16 * j + i, rows - 1)] * LOG2E;
-        shift[j] = finite_shift(vload16(0, t));
+        float maxima[16], inverses[16];
+        for (int i = 0; i < 16; i++) {
+            const float2 sums = row_sums ? vload2(row + min(16 * j + i, rows - 1), row_sums + row_sums_offset) : (float2)(0.0f);
+            maxima[i] = sums.x;
+            inverses[i] = sums.y == 0.0f ? 0.0f : 1.0f / sums.y;
+        }
+        shift[j] = finite_shift(vload16(0, maxima));
+        inverse[j] = vload16(0, inverses);
         unused[j] = (float16)(0.0f);
     }
     for (int k0 = 0; k0 < (int)heads.w; k0 += BK) {
@@ -693,9 +705,9 @@ SINGLE void cpu_weights(PROBLEM, IN(lse), OUT(weights)) {
         else
             for (int i = 0; i < BK * NVQ; i++) S[i] = (float16)(-INFINITY);
 #ifdef SUMS
-        store_sums(S, shift, weights + (get_group_id(0) * get_num_groups(1) + get_group_id(1)) * heads.w + k0, nk, rows);
+        store_sums(S, shift, inverse, weights + (get_group_id(0) * get_num_groups(1) + get_group_id(1)) * heads.w + k0, nk, rows);
 #else
-        for (int j = 0; j < NVQ && 16 * j < rows; j++) store_weights(S, shift[j], j, weights + (row + 16 * j) * heads.w + k0, heads.w, nk, rows - 16 * j);
+        for (int j = 0; j < NVQ && 16 * j < rows; j++) store_weights(S, shift[j], inverse[j], j, weights + (row + 16 * j) * heads.w + k0, heads.w, nk, rows - 16 * j);
 #endif
     }
 }
@@ -734,7 +746,18 @@ INLINE float dot_row(__local const float16 *q, const float16 *k) {
     return sum16(sum);
 }
 
-SINGLE void decode(PROBLEM, IN(value), const long4 value_strides, OUT(parts), const int part_keys) {
+/* The rows' scores of this part, for the kernel decode_weights. */
+INLINE void store_part(__local const float16 *P, __global float *scores, long stride, int rows, int keys) {
+    for (int r = 0; r < rows; r++) {
+        for (int k = 0; k < keys; k += 16) {
+            const float16 s = P[(r * BK + k) / 16];
+            if (k + 16 <= keys) vstore16(s, 0, scores + r * stride + k);
+            else store_some(s, keys - k, scores + r * stride + k);
+        }
+    }
+}
+
+SINGLE void decode(PROBLEM, IN(value), const long4 value_strides, OUT(parts), OUT(scores), const int part_keys) {
     __local float16 Q[ROWS * (DEPTH / 16)], P[ROWS * (BK / 16)];
     __local float *S = (__local float *)P;
     SHIFT_PROBLEM;
@@ -767,6 +790,7 @@ SINGLE void decode(PROBLEM, IN(value), const long4 value_strides, OUT(parts), co
             S[r * BK + (j - from)] = score + extra * LOG2E;
         }
     }
+    if (scores) store_part(P, scores + scores_offset + (b * heads.x + g * group) * heads.z * heads.w + from, heads.w, rows, (int)min((long)part_keys, heads.w - from));
     for (int r = 0; r < rows; r++) {
         float16 m16 = (float16)(-INFINITY), l16 = (float16)(0.0f), sum[WIDTH];
         for (int k = 0; k < BK / 16; k++) m16 = VMAX(m16, P[r * (BK / 16) + k]);
@@ -795,7 +819,7 @@ SINGLE void decode(PROBLEM, IN(value), const long4 value_strides, OUT(parts), co
 
 #ifdef KERNEL_decode_join
 /* One group per row: the parts' sums brought to the common maximum. */
-SINGLE void decode_join(IN(parts), OUT(out), const long4 out_strides, OUT(lse), const long4 heads, const int width, const int part_count, IN(sinks), const int has_sinks) {
+SINGLE void decode_join(IN(parts), OUT(out), const long4 out_strides, OUT(lse), OUT(row_sums), const long4 heads, const int width, const int part_count, IN(sinks), const int has_sinks) {
     SHIFT(parts);
     SHIFT(sinks);
     SHIFT(out);
@@ -828,5 +852,48 @@ SINGLE void decode_join(IN(parts), OUT(out), const long4 out_strides, OUT(lse), 
         else store_some(v, width - 16 * t, out + 16 * t);
     }
     lse[row] = l == 0.0f ? -INFINITY : (m + log2(l)) * LN2;
+    if (row_sums) vstore2((float2)(m, l), row, row_sums + row_sums_offset);
+}
+#endif
+
+#if defined(KERNEL_decode_weights) || defined(KERNEL_decode_key_sums)
+/* The weight of a score in units of log2. */
+INLINE float16 decoded(float16 score, __global const float *row_sums, long row) {
+    const float2 sums = vload2(row, row_sums);
+    return exp2_weight(score - (sums.x == -INFINITY ? 0.0f : sums.x)) * (sums.y == 0.0f ? 0.0f : 1.0f / sums.y);
+}
+#endif
+
+#ifdef KERNEL_decode_weights
+/* One group per part of BK keys and row: the weights, or with STAGE the scores. */
+SINGLE void decode_weights(IN(scores), IN(row_sums), OUT(weights), const long keys) {
+    const long row = get_group_id(1), from = get_group_id(0) * (long)BK, to = min(from + BK, keys);
+    scores += scores_offset + row * keys;
+    weights += weights_offset + row * keys;
+    for (long k = from; k < to; k += 16) {
+        const float16 s = k + 16 <= to ? vload16(0, scores + k) : load_some(scores + k, (int)(to - k), 0.0f);
+#ifdef STAGE
+        const float16 w = s * LN2;
+#else
+        const float16 w = decoded(s, row_sums + row_sums_offset, row);
+#endif
+        if (k + 16 <= to) vstore16(w, 0, weights + k);
+        else store_some(w, (int)(to - k), weights + k);
+    }
+}
+#endif
+
+#ifdef KERNEL_decode_key_sums
+/* One group per part of BK keys and (batch, head). */
+SINGLE void decode_key_sums(IN(scores), IN(row_sums), OUT(key_sums), const int queries, const long keys) {
+    const long head = get_group_id(1), from = get_group_id(0) * (long)BK, to = min(from + BK, keys);
+    scores += scores_offset + head * queries * keys;
+    key_sums += key_sums_offset + head * keys;
+    for (long k = from; k < to; k += 16) {
+        float16 sum = (float16)(0.0f);
+        for (int i = 0; i < queries; i++) sum += decoded(k + 16 <= to ? vload16(0, scores + i * keys + k) : load_some(scores + i * keys + k, (int)(to - k), 0.0f), row_sums + row_sums_offset, head * queries + i);
+        if (k + 16 <= to) vstore16(sum, 0, key_sums + k);
+        else store_some(sum, (int)(to - k), key_sums + k);
+    }
 }
 #endif

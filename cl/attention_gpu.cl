@@ -93,7 +93,7 @@ INLINE void load_values(__local float4 *to, __global const float *value, int str
         UNROLL for (int i = 0; i < MQ; i++) UNROLL for (int j = 0; j < MV; j++) o[i][j] = fma((float4)(w[i].part), v[j], o[i][j]); \
     }
 
-__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN(query), IN(key), IN(value), IN_BOOL(mask), IN(bias), IN_INT(key_lengths), IN(slopes), IN(sinks), OUT(out), OUT(lse), const long4 query_strides,
+__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN(query), IN(key), IN(value), IN_BOOL(mask), IN(bias), IN_INT(key_lengths), IN(slopes), IN(sinks), OUT(out), OUT(lse), OUT(row_sums), const long4 query_strides,
     const long4 key_strides, const long4 value_strides, const long4 out_strides, const long4 mask_strides, const long4 bias_strides, const long4 heads, const long4 widths, const int flags, const float scale, const float cap) {
     __local float4 lq[TQ * ROW4], lkv[KEY4 > VALUE4 ? KEY4 : VALUE4], lw[TQ * TK / 4], lr[TQ * TX / 4];
     __local int odd; /* some value of the tile is not finite */
@@ -260,6 +260,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN(query),
                 store4(o[i][j] * inverse, out + q * out_strides.z + column, width - column);
             }
             if (tx == 0) lse[lse_offset + head * queries + q] = sum == 0.0f ? -INFINITY : (m[i] + log2(sum)) * LN2;
+            if (tx == 0 && row_sums) vstore2((float2)(m[i] * LN2, sum), head * queries + q, row_sums + row_sums_offset);
         }
     }
 }

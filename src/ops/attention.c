@@ -83,6 +83,11 @@ static attention_problem problem_of(const clattn_call *call, const clattn_attent
     return p;
 }
 
+/* Whether an output is made of the weights. */
+static bool makes_weights(const clattn_attention_args *a) {
+    return a->weights || a->key_sums || (a->scores && a->scores_stage == CLATTN_SCORES_SOFTMAX);
+}
+
 clattn_status clattn_attention_add_results(clattn_call *call, attention_problem *p) {
     clattn_status status = CLATTN_OK;
     if (!p->tensors.out) {
@@ -94,6 +99,10 @@ clattn_status clattn_attention_add_results(clattn_call *call, attention_problem 
         clattn_tensor *own = &p->own[p->own_count++];
         status = clattn_scratch(call, own, CLATTN_F32, 3, (int64_t[]){ p->batches, p->heads, p->queries });
         p->tensors.lse = own;
+    }
+    if (!status && makes_weights(&p->tensors)) {
+        p->row_sums = &p->own[p->own_count++];
+        status = clattn_scratch(call, p->row_sums, CLATTN_F32, 4, (int64_t[]){ p->batches, p->heads, p->queries, 2 });
     }
     return status;
 }
@@ -142,15 +151,15 @@ void clattn_attention_features(char *text, size_t size, const attention_problem 
 
 static clattn_status run_scalar_pairs(clattn_call *call, const attention_problem *p, clattn_tensor *result, clattn_scores_stage stage) {
     const int64_t pairs = p->batches * p->heads * p->queries * p->keys;
-    return clattn_run_kernel(call, "attention", "scalar_weights", "", 1, (size_t[]){ (size_t)pairs }, (size_t[]){ 0 }, ATTENTION_ARGS(p), ARG_T(p->tensors.lse), ARG_T(result), ARG_I32(stage), ARG_I64(pairs));
+    return clattn_run_kernel(call, "attention", "scalar_weights", "", 1, (size_t[]){ (size_t)pairs }, (size_t[]){ 0 }, ATTENTION_ARGS(p), ARG_T(p->row_sums), ARG_T(result), ARG_I32(stage), ARG_I64(pairs));
 }
 
 static clattn_status run_scalar_sums(clattn_call *call, const attention_problem *p) {
     const int64_t count = p->batches * p->heads * p->keys;
-    return clattn_run_kernel(call, "attention", "scalar_key_sums", "", 1, (size_t[]){ (size_t)count }, (size_t[]){ 0 }, ATTENTION_ARGS(p), ARG_T(p->tensors.lse), ARG_T(p->tensors.key_sums), ARG_I64(count));
+    return clattn_run_kernel(call, "attention", "scalar_key_sums", "", 1, (size_t[]){ (size_t)count }, (size_t[]){ 0 }, ATTENTION_ARGS(p), ARG_T(p->row_sums), ARG_T(p->tensors.key_sums), ARG_I64(count));
 }
 
-/* What is asked for besides out and lse, from lse. */
+/* What is asked for besides out and lse, from row_sums. */
 static clattn_status run_scalar_rest(clattn_call *call, const attention_problem *p) {
     const clattn_attention_args *a = &p->tensors;
     clattn_status status = a->weights ? run_scalar_pairs(call, p, a->weights, CLATTN_SCORES_SOFTMAX) : CLATTN_OK;
@@ -257,7 +266,7 @@ static clattn_status run_pairs(clattn_call *call, const attention_problem *p, co
     clattn_attention_options(options, sizeof options, p, t, false);
     const size_t used = strlen(options);
     snprintf(options + used, sizeof options - used, "%s", more);
-    return clattn_run_kernel(call, "attention", "cpu_weights", options, 2, groups, ((size_t[]){ 1, 1 }), ATTENTION_ARGS(p), ARG_T(p->tensors.lse), ARG_T(result));
+    return clattn_run_kernel(call, "attention", "cpu_weights", options, 2, groups, ((size_t[]){ 1, 1 }), ATTENTION_ARGS(p), ARG_T(p->row_sums), ARG_T(result));
 }
 
 static clattn_status run_sums(clattn_call *call, const attention_problem *p, const attention_tile *t, const size_t groups[2]) {
@@ -268,7 +277,7 @@ static clattn_status run_sums(clattn_call *call, const attention_problem *p, con
     return status ? status : clattn_run_kernel(call, "attention", "cpu_key_sums", "", 1, (size_t[]){ (size_t)count }, (size_t[]){ 0 }, ARG_T(&parts), ARG_T(p->tensors.key_sums), ARG_I32(groups[0]), ARG_I64(count));
 }
 
-/* What is asked for besides out and lse, from lse. */
+/* What is asked for besides out and lse, from row_sums. */
 static clattn_status run_rest(clattn_call *call, const attention_problem *p, const attention_tile *t) {
     static const char *const stages[] = { " -DSTAGE=0", " -DSTAGE=1", " -DSTAGE=2", "" };
     const clattn_attention_args *a = &p->tensors;
@@ -310,28 +319,67 @@ static const char *decode_refusal(const clattn_call *call, const void *raw) {
     return p.heads * p.queries > DECODE_ROWS * p.kv_heads ? "more than 16 queries read one key/value head" : NULL;
 }
 
-static clattn_status run_decode(clattn_call *call, attention_problem *p, clattn_tensor *parts, int64_t part_count) {
+/* `scores` may be NULL. */
+static clattn_status run_decode(clattn_call *call, attention_problem *p, clattn_tensor *parts, clattn_tensor *scores, int64_t part_count) {
     char options[160];
     const int width = (int)(p->value_depth + 15) / 16;
     const size_t rows = (size_t)(p->batches * p->heads * p->queries);
     snprintf(options, sizeof options, "-DDEPTH=%d -DWIDTH=%d -DBK=%d -DROWS=%d%s", (int)(p->depth + 15) / 16 * 16, width, DECODE_KEYS, DECODE_ROWS, p->flags & (ATTENTION_CAP | ATTENTION_SLOPES) ? " -DFORM" : "");
-    clattn_status status = clattn_run_kernel(call, "attention", "decode", options, 2, ((size_t[]){ (size_t)part_count, (size_t)(p->batches * p->kv_heads) }), ((size_t[]){ 1, 1 }), ATTENTION_ARGS(p), ARG_T(p->tensors.value), clattn_arg_strides4(p->tensors.value), ARG_T(parts), ARG_I32(DECODE_KEYS));
+    clattn_status status = clattn_run_kernel(call, "attention", "decode", options, 2, ((size_t[]){ (size_t)part_count, (size_t)(p->batches * p->kv_heads) }), ((size_t[]){ 1, 1 }), ATTENTION_ARGS(p), ARG_T(p->tensors.value), clattn_arg_strides4(p->tensors.value), ARG_T(parts), ARG_T(scores), ARG_I32(DECODE_KEYS));
     if (status) return status;
     snprintf(options, sizeof options, "-DWIDTH=%d", width);
-    return clattn_run_kernel(call, "attention", "decode_join", options, 1, (size_t[]){ rows }, (size_t[]){ 1 }, ARG_T(parts), ARG_T(p->tensors.out), clattn_arg_strides4(p->tensors.out), ARG_T(p->tensors.lse), clattn_arg_i64x4(p->heads, p->kv_heads, p->queries, p->keys), ARG_I32(p->value_depth), ARG_I32(part_count), ARG_T(p->tensors.sinks), ARG_I32(p->tensors.sinks != NULL));
+    return clattn_run_kernel(call, "attention", "decode_join", options, 1, (size_t[]){ rows }, (size_t[]){ 1 }, ARG_T(parts), ARG_T(p->tensors.out), clattn_arg_strides4(p->tensors.out), ARG_T(p->tensors.lse), ARG_T(p->row_sums), clattn_arg_i64x4(p->heads, p->kv_heads, p->queries, p->keys), ARG_I32(p->value_depth), ARG_I32(part_count), ARG_T(p->tensors.sinks), ARG_I32(p->tensors.sinks != NULL));
+}
+
+/* What the queries' scores after bias and masks are turned into. */
+static clattn_status run_decode_weights(clattn_call *call, const attention_problem *p, clattn_tensor *scores, clattn_tensor *result, int64_t part_count, const char *stage) {
+    char options[40];
+    const size_t groups[] = { (size_t)part_count, (size_t)(p->batches * p->heads * p->queries) };
+    if (!result) return CLATTN_OK;
+    snprintf(options, sizeof options, "-DBK=%d%s", DECODE_KEYS, stage);
+    return clattn_run_kernel(call, "attention", "decode_weights", options, 2, groups, ((size_t[]){ 1, 1 }), ARG_T(scores), ARG_T(p->row_sums), ARG_T(result), ARG_I64(p->keys));
+}
+
+static clattn_status run_decode_sums(clattn_call *call, const attention_problem *p, clattn_tensor *scores, int64_t part_count) {
+    char options[40];
+    const size_t groups[] = { (size_t)part_count, (size_t)(p->batches * p->heads) };
+    if (!p->tensors.key_sums) return CLATTN_OK;
+    snprintf(options, sizeof options, "-DBK=%d", DECODE_KEYS);
+    return clattn_run_kernel(call, "attention", "decode_key_sums", options, 2, groups, ((size_t[]){ 1, 1 }), ARG_T(scores), ARG_T(p->row_sums), ARG_T(p->tensors.key_sums), ARG_I32(p->queries), ARG_I64(p->keys));
+}
+
+/* What is asked for besides out and lse; scores before bias and masks come from the keys. */
+static clattn_status run_decode_rest(clattn_call *call, const attention_problem *p, clattn_tensor *scores, int64_t part_count) {
+    const clattn_attention_args *a = &p->tensors;
+    attention_problem before = *p;
+    clattn_status status = run_decode_weights(call, p, scores, a->weights, part_count, "");
+    if (!status) status = run_decode_sums(call, p, scores, part_count);
+    if (status || !a->scores) return status;
+    if (a->scores_stage >= CLATTN_SCORES_BIAS) return run_decode_weights(call, p, scores, a->scores, part_count, a->scores_stage == CLATTN_SCORES_BIAS ? " -DSTAGE" : "");
+    before.tensors.weights = before.tensors.key_sums = NULL;
+    const attention_tile t = clattn_attention_tile(call, p);
+    return run_rest(call, &before, &t);
+}
+
+/* Scratch for the scores where they are asked for after bias and masks, or the weights; else *scores = NULL. */
+static clattn_status add_decode_scores(clattn_call *call, const attention_problem *p, clattn_tensor **scores) {
+    const clattn_attention_args *a = &p->tensors;
+    if (makes_weights(a) || (a->scores && a->scores_stage == CLATTN_SCORES_BIAS)) return clattn_scratch(call, *scores, CLATTN_F32, 4, (int64_t[]){ p->batches, p->heads, p->queries, p->keys });
+    *scores = NULL;
+    return CLATTN_OK;
 }
 
 static clattn_status enqueue_decode(clattn_call *call, const void *raw) {
     const clattn_attention_args *a = raw;
     attention_problem p = problem_of(call, a);
-    const attention_tile t = clattn_attention_tile(call, &p);
-    clattn_tensor parts;
+    clattn_tensor parts, own_scores, *scores = &own_scores;
     const int64_t part_count = p.keys ? (p.keys + DECODE_KEYS - 1) / DECODE_KEYS : 1;
     clattn_status status = join_past(call, &p);
     if (!status) status = clattn_attention_pack(call, &p);
     if (!status) status = clattn_scratch(call, &parts, CLATTN_F32, 2, (int64_t[]){ part_count * p.batches * p.heads * p.queries, (p.value_depth + 15) / 16 * 16 + 16 });
-    if (!status) status = run_decode(call, &p, &parts, part_count);
-    if (!status) status = run_rest(call, &p, &t);
+    if (!status) status = add_decode_scores(call, &p, &scores);
+    if (!status) status = run_decode(call, &p, &parts, scores, part_count);
+    if (!status) status = run_decode_rest(call, &p, scores, part_count);
     if (!status && a->out && a->out != p.tensors.out) status = clattn_copy(call, a->out, p.tensors.out);
     return status;
 }

@@ -24,7 +24,8 @@ typedef struct attention_problem {
     uint64_t dropped_below; /* of 2^32 */
     bool varlen;            /* the kernels find the sequences' places themselves */
     clattn_attention_args tensors;
-    clattn_tensor own[8];
+    clattn_tensor *row_sums; /* [B,H,Tq,2] where weights are made: see attention.cl */
+    clattn_tensor own[9];
     int own_count;
 } attention_problem;
 
@@ -39,7 +40,8 @@ typedef struct attention_tile {
 /* Flags, scale, window and dropout from the parameters; sizes are set before. `past` keys stand before the others. */
 void clattn_attention_set(attention_problem *p, const clattn_attention_args *a, int64_t past);
 
-/* The variants always compute out and lse: what is not asked for goes to scratch, so that no result depends on it. */
+/* The variants always compute out and lse: what is not asked for goes to scratch, so that no result depends on it. Where weights
+ * are made, row_sums too. */
 clattn_status clattn_attention_add_results(clattn_call *call, attention_problem *p);
 
 /* For the kernels that load vectors: rows with a last stride of 1, and add_results. */
@@ -75,7 +77,7 @@ clattn_status clattn_attention_gpu_run(clattn_call *call, attention_problem *p);
         clattn_arg_i64x4((p)->heads, (p)->kv_heads, (p)->queries, (p)->keys), clattn_arg_i64x4((p)->depth, (p)->value_depth, (p)->left, (p)->right), ARG_I32((p)->flags), ARG_F32((p)->scale), \
         ARG_T((p)->tensors.alibi_slopes), ARG_T((p)->tensors.sinks), ARG_F32((p)->tensors.softcap), \
         clattn_arg_i64x4((int64_t)(p)->tensors.seed, (int64_t)(p)->tensors.offset, (int64_t)(p)->dropped_below, 0), ARG_F32(1 / (1 - (p)->tensors.dropout))
-/* And the values, out and lse after them. */
-#define ATTENTION_RESULTS(p) ARG_T((p)->tensors.value), clattn_arg_strides4((p)->tensors.value), ARG_T((p)->tensors.out), clattn_arg_strides4((p)->tensors.out), ARG_T((p)->tensors.lse)
+/* And the values, out, lse and row_sums after them. */
+#define ATTENTION_RESULTS(p) ARG_T((p)->tensors.value), clattn_arg_strides4((p)->tensors.value), ARG_T((p)->tensors.out), clattn_arg_strides4((p)->tensors.out), ARG_T((p)->tensors.lse), ARG_T((p)->row_sums)
 
 #endif

@@ -1,4 +1,4 @@
-/* Attention on GPUs: groups that share tiles in local memory. Scores, weights and sums come from lse by the scalar kernels. */
+/* Attention on GPUs: groups that share tiles in local memory. Scores, weights and sums come from row_sums by the scalar kernels. */
 #include "attention.h"
 
 /* How a group is cut, see attention_gpu.cl. The first that serves the value's width in the device's local memory is taken. More
@@ -74,6 +74,6 @@ clattn_status clattn_attention_gpu_run(clattn_call *call, attention_problem *p) 
     const clattn_attention_args *a = &p->tensors;
     const size_t items = (size_t)(t->items_x * t->items_y), rows = (size_t)(t->items_y * t->queries), blocks = ((size_t)p->queries + rows - 1) / rows;
     set_options(options, sizeof options, t, p);
-    return clattn_run_kernel(call, "attention_gpu", "tile", options, 2, ((size_t[]){ blocks * items, (size_t)(p->batches * p->heads) }), ((size_t[]){ items, 1 }), ARG_T(a->query), ARG_T(a->key), ARG_T(a->value), ARG_T(a->mask), ARG_T(a->bias), ARG_T(a->key_lengths), ARG_T(a->alibi_slopes), ARG_T(a->sinks), ARG_T(a->out), ARG_T(a->lse),
+    return clattn_run_kernel(call, "attention_gpu", "tile", options, 2, ((size_t[]){ blocks * items, (size_t)(p->batches * p->heads) }), ((size_t[]){ items, 1 }), ARG_T(a->query), ARG_T(a->key), ARG_T(a->value), ARG_T(a->mask), ARG_T(a->bias), ARG_T(a->key_lengths), ARG_T(a->alibi_slopes), ARG_T(a->sinks), ARG_T(a->out), ARG_T(a->lse), ARG_T(p->row_sums),
         clattn_arg_strides4(a->query), clattn_arg_strides4(a->key), clattn_arg_strides4(a->value), clattn_arg_strides4(a->out), clattn_attention_extra_strides(p, a->mask), clattn_attention_extra_strides(p, a->bias), clattn_arg_i64x4(p->heads, p->kv_heads, p->queries, p->keys), clattn_arg_i64x4(p->depth, p->value_depth, p->left, p->right), ARG_I32(p->flags), ARG_F32((double)p->scale * 1.4426950408889634), ARG_F32((double)a->softcap * 1.4426950408889634));
 }
