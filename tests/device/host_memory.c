@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "lines.h"
+#include "runs.h"
 
 void *__real_malloc(size_t);
 void *__real_calloc(size_t, size_t);
@@ -192,7 +193,7 @@ Test(host_memory, files, .fini = remove_scratch_directory) {
     fail_each(read_weights, path);
 }
 
-/* ---- Networks ---- */
+/* ---- Networks and decoding ---- */
 
 static clattn_status classify(clattn_context *context, const char *path, char *message, size_t size) {
     float image[28 * 28] = { 0 }, probabilities[10];
@@ -205,30 +206,35 @@ static clattn_status classify(clattn_context *context, const char *path, char *m
     return status;
 }
 
-static clattn_status translate(clattn_context *context, const char *path, char *message, size_t size) {
-    static const char *const sentence = "seven thousand six hundred and two";
-    clattn_translation result = { 0 };
-    clattn_translator *translator = NULL;
-    clattn_status status = clattn_translator_open(context, "rnnsearch", path, &translator, message, size);
-    if (!status) status = clattn_translator_translate(translator, &sentence, 1, 2, &result, message, size);
-    if (!status) clattn_translation_free(&result);
-    clattn_translator_close(&translator);
+static clattn_status rnnsearch(clattn_context *context, const char *path, char *message, size_t size) {
+    return run_translation(context, "rnnsearch", path, message, size);
+}
+
+static clattn_status luong(clattn_context *context, const char *path, char *message, size_t size) {
+    return run_translation(context, "luong", path, message, size);
+}
+
+static clattn_status decode(clattn_context *context, const char *path, char *message, size_t size) {
+    const clattn_status status = run_decoding(context);
+    (void)path;
+    snprintf(message, size, "%s", clattn_message(context));
     return status;
 }
 
 /* All in one context, which has to work after every failure. */
-static void fail_each_of_network(clattn_status (*use)(clattn_context *, const char *, char *, size_t), const char *file) {
+static void fail_each_in_context(clattn_status (*use)(clattn_context *, const char *, char *, size_t), const char *file) {
     char message[600] = "", path[4096];
-    snprintf(path, sizeof path, "%s/../../models/%s", getenv("CLATTN_TEST_DATA"), file);
+    model_path(file, path, sizeof path);
     bool reached = true;
     clattn_context *context;
     clattn_status status = clattn_open(&context, NULL);
     cr_assert_eq(status, CLATTN_OK, "%s", clattn_message(context));
     status = use(context, path, message, sizeof message);
     cr_assert_eq(status, CLATTN_OK, "%s", message);
-    for (long n = 1; reached; n++) {
+    long n = 0;
+    while (reached) {
+        fail_at(++n);
         const long before = live;
-        fail_at(n);
         status = use(context, path, message, sizeof message);
         reached = asked >= n;
         fail_at(0);
@@ -236,14 +242,23 @@ static void fail_each_of_network(clattn_status (*use)(clattn_context *, const ch
         /* The first uses of a kernel or a packed weight may be kept. */
         cr_expect_leq(live, before + 2, "%s, allocation %ld: %ld blocks are left", path, n, live - before);
     }
+    cr_expect_gt(n, 2, "%s: only %ld allocations were seen", path, n);
     clattn_close(&context);
     cr_expect_eq(live, 0, "%s: %ld blocks are left", path, live);
 }
 
 Test(host_memory, classifier) {
-    fail_each_of_network(classify, "cbam_digits.safetensors");
+    fail_each_in_context(classify, "cbam_digits.safetensors");
 }
 
 Test(host_memory, translator) {
-    fail_each_of_network(translate, "rnnsearch.safetensors");
+    fail_each_in_context(rnnsearch, "rnnsearch.safetensors");
+}
+
+Test(host_memory, luong) {
+    fail_each_in_context(luong, "luong.safetensors");
+}
+
+Test(host_memory, decoding) {
+    fail_each_in_context(decode, "");
 }
