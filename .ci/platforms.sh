@@ -3,10 +3,10 @@
 
 platforms=$PWD/build-platforms
 
-# Unpacks packages with what they need beside the tree, so that the loader's default platforms stay as they are.
+# unpack PLATFORM PACKAGE...: beside the tree, so that the loader's default platforms stay as they are.
 unpack() {
-    mkdir -p "$platforms/rusticl/debs"
-    (cd "$platforms/rusticl/debs" && apt-get download -qq "$@" && for package in *.deb; do dpkg -x "$package" ../root; done)
+    mkdir -p "$platforms/$1/debs"
+    (cd "$platforms/$1/debs" && shift && apt-get download -qq "$@" && for package in *.deb; do dpkg -x "$package" ../root; done)
 }
 
 intel_install() {
@@ -17,9 +17,24 @@ intel_install() {
 
 rusticl_install() {
     install_missing libclang-cpp15 libllvm15 libdrm2 libelf1 libexpat1 libsensors5 libzstd1
-    [ -f "$platforms/rusticl/root/usr/lib/x86_64-linux-gnu/libRusticlOpenCL.so.1" ] || unpack mesa-opencl-icd libclc-15 libclc-15-dev libllvmspirvlib15
+    [ -f "$platforms/rusticl/root/usr/lib/x86_64-linux-gnu/libRusticlOpenCL.so.1" ] || unpack rusticl mesa-opencl-icd libclc-15 libclc-15-dev libllvmspirvlib15
     mkdir -p "$platforms/icd-rusticl"
     echo "$platforms/rusticl/root/usr/lib/x86_64-linux-gnu/libRusticlOpenCL.so.1" > "$platforms/icd-rusticl/rusticl.icd"
+}
+
+# nvidia_tool PROGRAM PACKAGE: prints where it is; from PyPI where the machine has none.
+nvidia_tool() {
+    command -v "$1" && return
+    [ -x "$platforms/nvidia/bin/pip" ] || python3 -m venv "$platforms/nvidia" || return
+    find "$platforms/nvidia" -type f -name "$1" | grep . && return
+    "$platforms/nvidia/bin/pip" install -q --no-deps "$2" && find "$platforms/nvidia" -type f -name "$1" | grep .
+}
+
+# The vendors' compilers for GPUs, for tests/vendor/report.py, which finds them by these variables.
+vendor_install() {
+    install_missing clang-14 libclc-14 libclc-14-dev
+    [ -x "$platforms/vendor/root/usr/bin/iga64" ] || unpack vendor intel-opencl-icd libigc-tools libigc1 libigdfcl1 libigdgmm12 libllvmspirvlib14 libopencl-clang14 || return
+    VENDOR_PREFIX=$platforms/vendor/root && PTXAS=$(nvidia_tool ptxas nvidia-cuda-nvcc-cu12) && NVDISASM=$(nvidia_tool nvdisasm nvidia-cuda-nvdisasm) && export VENDOR_PREFIX PTXAS NVDISASM
 }
 
 on_intel() {

@@ -135,8 +135,9 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN(query),
                 const int r = (int)row0 + i * SLOT_ROWS;
                 lkv[r * ROW4 + (int)slot] = load4(key, min(k0 + r, end - 1) * key_stride + column, depth - column);
             }
-            UNROLL for (int i = 0; i < TQ / SLOT_ROWS; i++) {
+            UNROLL for (int i = 0; i < (TQ + SLOT_ROWS - 1) / SLOT_ROWS; i++) {
                 const int r = (int)row0 + i * SLOT_ROWS;
+                if (TQ % SLOT_ROWS && r >= TQ) continue;
                 lq[r * ROW4 + (int)slot] = scale * load4(query, min(q0 + r, queries - 1) * query_stride + column, depth - column);
             }
             LOCAL_BARRIER;

@@ -3,20 +3,37 @@
 given) with the vendors' own compilers and prints what they say: registers, spills, scratch, local bytes, occupancy, the share of
 multiply-adds in the hottest loop. Exits 1 on a compiler that is missing, a build that fails, a spill, and on what `LIMITS` refuses.
 REGEX picks kernels ("source/kernel options"). VENDOR_PREFIX: a folder where Intel's packages are unpacked, instead of installed.
-NVDISASM: NVIDIA's disassembler (PyPI nvidia-cuda-nvdisasm), where it is not beside ptxas."""
-import concurrent.futures, glob, os, pathlib, re, shutil, struct, subprocess, sys
+PTXAS, NVDISASM: NVIDIA's assembler and disassembler (PyPI nvidia-cuda-nvcc, nvidia-cuda-nvdisasm), where they are not on PATH."""
+import concurrent.futures, glob, os, pathlib, re, shutil, struct, subprocess, sys, typing
 
 AMD, NVIDIA, INTEL = ("gfx906", "gfx1030", "gfx90a"), ("sm_75", "sm_90"), ("skl", "tgllp", "dg2")
 TARGETS = AMD + NVIDIA + INTEL
 HERE = pathlib.Path(__file__).resolve().parent
 PREFIX = os.environ.get("VENDOR_PREFIX", "")
+PTXAS = os.environ.get("PTXAS", "ptxas")
 NVDISASM = os.environ.get("NVDISASM") or shutil.which("nvdisasm") or "/usr/local/cuda/bin/nvdisasm"
 CLANG = ["clang-14", "-x", "cl", "-cl-std=CL1.2", "-Xclang", "-finclude-default-header", "-nogpulib", "-O3", "-Wno-unused-function", "-Wno-linker-warnings"]
-# What is asked of the kernels whose speed counts: kernel -> (share of multiply-adds in the hottest loop on AMD and NVIDIA, on Intel,
-# least waves per SIMD on gfx906/gfx90a, on gfx1030, warps per multiprocessor), as percentages and counts.
-LIMITS = {"attention_gpu/tile": (75, 60, 2, 7, 16), "matmul_gpu/tile": (70, 55, 2, 7, 16)}
+
+
+class Limits(typing.NamedTuple):
+    """What is asked of a kernel whose speed counts."""
+
+    share: int = 0  # multiply-adds in the better of the two hot loops, in per cent, on AMD and NVIDIA
+    share_intel: int = 0
+    second: int = 0  # in the other loop, on AMD and NVIDIA
+    per_element: float = 0  # instructions per element at most in the loop with the reciprocals; 0 = not counted
+    gfx9: float = 2  # waves per SIMD
+    gfx1030: float = 7
+    warps: int = 16  # per multiprocessor
+
+    def occupancy(self, target):
+        return self.warps if target in NVIDIA else self.gfx1030 if target == "gfx1030" else self.gfx9
+
+
+LIMITS = {"attention_gpu/tile": Limits(75, 60, 60), "matmul_gpu/tile": Limits(70, 55)}
 # They hold for the common case. With a mask, a cap, an unusual size or a rare activation a kernel only must not spill.
 UNUSUAL = r"-D(EXTRA|FORM|TAIL|ACT=|WIDTH=32|WIDTH=192|WIDTH=256)"
+
 
 class Refused(Exception):
     pass
@@ -27,7 +44,7 @@ def tool(name):
 
 
 def run(command, environment=None):
-    result = subprocess.run(["nice", "-n", "19"] + command, capture_output=True, text=True, env=environment, errors="replace")
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, errors="replace")
     text = result.stdout + result.stderr
     if result.returncode:
         lines = [line for line in text.splitlines() if "rror" in line] or text.splitlines()
@@ -40,17 +57,33 @@ def number(pattern, text, fallback=0):
     return int(match[1]) if match else fallback
 
 
-def hottest(lines, label, branch, instruction, weight):
-    """The largest share of multiply-adds, in per cent, of an innermost loop among those with half of the most of them."""
+def loops_of(lines, label, branch):
+    """The instructions' lines of each innermost loop."""
     at = {name: i for i, line in enumerate(lines) if (name := label(line))}
     loops = {(at[name], i) for i, line in enumerate(lines) if (name := branch(line)) in at and at[name] <= i}
     inner = [a for a in loops if not any(b != a and a[0] <= b[0] and b[1] <= a[1] for b in loops)]
-    found = []
-    for first, last in inner:
-        body = [line for line in lines[first : last + 1] if instruction(line)]
-        found.append((sum(map(weight, body)), len(body)))
+    return [lines[first : last + 1] for first, last in inner]
+
+
+def shares(loops, instruction, weight):
+    """The shares of multiply-adds, in per cent, of the two best loops among those with an eighth of the most of them."""
+    bodies = [[line for line in loop if instruction(line)] for loop in loops]
+    found = [(sum(map(weight, body)), len(body)) for body in bodies]
     most = max(found, default=(0, 1))[0]
-    return max((100 * n // max(size, 1) for n, size in found if 2 * n >= most and most), default=0)
+    best = sorted((100 * n // max(size, 1) for n, size in found if 8 * n >= most and most), reverse=True)
+    return (best + [0, 0])[:2]
+
+
+def per_element(loops, instruction, reciprocal):
+    """Instructions per element of the loop with most reciprocals, of which each serves a pair of elements."""
+    counts = [(sum(bool(re.search(reciprocal, line)) for line in loop), sum(map(bool, map(instruction, loop)))) for loop in loops]
+    reciprocals, size = max(counts, default=(0, 0))
+    return round(size / (2 * reciprocals), 2) if reciprocals else 0
+
+
+def judged(loops, instruction, weight, reciprocal):
+    best, second = shares(loops, instruction, weight)
+    return {"share": best, "second": second, "per_element": per_element(loops, instruction, reciprocal)}
 
 
 def group(pattern, line):
@@ -79,8 +112,8 @@ def amd(job, target):
         blocks = -(-local // 512) * 512
         occupancy = min(occupancy, (131072 // blocks) * -(-items // 32) / 4 if target == "gfx1030" else (65536 // blocks) * -(-items // 64) / 4)
     fma = lambda line: (2 if line.startswith("\tv_pk_") else 1) if re.match(r"\tv_(pk_)?(fma|fmac|mac|mad)_\w*f32", line) else 0
-    share = hottest(body.split("\n"), lambda l: group(r"^(\.LBB\d+_\d+):", l), lambda l: group(r"s_c?branch\w*\s+(\.LBB\d+_\d+)", l), lambda l: re.match(r"\t[a-z]+_", l), fma)
-    return {"registers": number(r"; NumVgprs: (\d+)", tail), "spill": number(r"\.vgpr_spill_count: (\d+)", entry), "scratch": number(r"; ScratchSize: (\d+)", tail), "local": local, "occupancy": occupancy, "share": share}
+    loops = loops_of(body.split("\n"), lambda l: group(r"^(\.LBB\d+_\d+):", l), lambda l: group(r"s_c?branch\w*\s+(\.LBB\d+_\d+)", l))
+    return {"registers": number(r"; NumVgprs: (\d+)", tail), "spill": number(r"\.vgpr_spill_count: (\d+)", entry), "scratch": number(r"; ScratchSize: (\d+)", tail), "local": local, "occupancy": occupancy, **judged(loops, lambda l: re.match(r"\t[a-z]+_", l), fma, r"\tv_rcp_f32")}
 
 
 def warps(target, registers, local, items):
@@ -91,19 +124,23 @@ def warps(target, registers, local, items):
     return min(blocks, memory // used if local else blocks) * per_block
 
 
+def make_ptx(job, path):
+    run(CLANG + ["-Xclang", "-cl-ext=+cl_khr_fp16", "-include", str(HERE / "nvidia.h"), "-target", "nvptx64-nvidia-nvcl", "-Xclang", "-target-cpu", "-Xclang", "sm_75", "-Xclang", "-mlink-builtin-bitcode", "-Xclang", "/usr/lib/clc/nvptx64--nvidiacl.bc", "-S", job["file"], "-o", path] + job["flags"])
+
+
 def nvidia(job, target):
     ptx, out = f"{job['folder']}/{target}.ptx", f"{job['folder']}/{target}.cubin"
-    run(CLANG + ["-Xclang", "-cl-ext=+cl_khr_fp16", "-include", str(HERE / "nvidia.h"), "-target", "nvptx64-nvidia-nvcl", "-Xclang", "-target-cpu", "-Xclang", "sm_75", "-Xclang", "-mlink-builtin-bitcode", "-Xclang", "/usr/lib/clc/nvptx64--nvidiacl.bc", "-S", job["file"], "-o", ptx] + job["flags"])
-    text = pathlib.Path(ptx).read_text()
+    make_ptx(job, ptx)
     if target == "sm_90":  # clang-14 does not know it
+        text = pathlib.Path(ptx).read_text()
         pathlib.Path(ptx).write_text(text.replace(".target sm_75", ".target sm_90").replace(".version 6.3", ".version 7.8"))
-    log = run(["ptxas", "-v", "-O3", f"-arch={target}", ptx, "-o", out])
-    items = group_items(job)
+    log = run([PTXAS, "-v", "-O3", f"-arch={target}", ptx, "-o", out])
     local, registers = number(r"(\d+) bytes smem", log), number(r"Used (\d+) registers", log)
-    result = {"registers": registers, "spill": number(r"(\d+) bytes spill stores", log), "scratch": number(r"(\d+) bytes stack frame", log), "local": local, "occupancy": warps(target, registers, local, items), "share": 0}
+    result = {"registers": registers, "spill": number(r"(\d+) bytes spill stores", log), "scratch": number(r"(\d+) bytes stack frame", log), "local": local, "occupancy": warps(target, registers, local, group_items(job))}
     if job["limits"]:
         code = run([NVDISASM, "-c", out]).split("\n")
-        result["share"] = hottest(code, lambda l: group(r"^(\.L_x_\d+):", l), lambda l: group(r"BRA.*`\((\.L_x_\d+)\)", l), lambda l: re.match(r"\s+/\*[0-9a-f]{4,}\*/", l) and "NOP" not in l, lambda l: "FFMA" in l)
+        loops = loops_of(code, lambda l: group(r"^(\.L_x_\d+):", l), lambda l: group(r"BRA.*`\((\.L_x_\d+)\)", l))
+        result.update(judged(loops, lambda l: re.match(r"\s+/\*[0-9a-f]{4,}\*/", l) and "NOP" not in l, lambda l: "FFMA" in l, "MUFU.RCP"))
     return result
 
 
@@ -128,12 +165,13 @@ def intel(job, target):
     memory = entry[entry.index("per_thread_memory") :] if "per_thread_memory" in entry else ""
     scratch = sum(int(size) for size in re.findall(r"size:\s*(\d+)", memory))
     spill = number(r"spill_size:\s*(\d+)", entry) or ("spilled around" in log and max(scratch, 1)) or 0
-    result = {"registers": number(r"grf_count:\s*(\d+)", entry), "spill": spill, "scratch": scratch, "local": number(r"slm_size:\s*(\d+)", entry), "simd": number(r"simd_size:\s*(\d+)", entry), "share": 0}
+    result = {"registers": number(r"grf_count:\s*(\d+)", entry), "spill": spill, "scratch": scratch, "local": number(r"slm_size:\s*(\d+)", entry), "simd": number(r"simd_size:\s*(\d+)", entry)}
     if job["limits"]:
         pathlib.Path(folder + "/text.bin").write_bytes(parts[".text." + job["kernel"]])
         run([tool("iga64"), "-d", "-p=" + {"skl": "9", "tgllp": "12p1", "dg2": "12p71"}[target], folder + "/text.bin", "-o", folder + "/text.s"], environment)
         code = pathlib.Path(folder + "/text.s").read_text(errors="replace").split("\n")
-        result["share"] = hottest(code, lambda l: group(r"^(L\d+):", l), lambda l: group(r"\b(?:while|jmpi|brd|goto|brc)\b.*?\b(L\d+)\b", l), lambda l: re.match(r"\s+(\(.*?\)\s+)?[a-z]+[a-z0-9_.]*\s", l), lambda l: 1 if re.search(r"\bmad\b|\bmac\b", l) else 0)
+        loops = loops_of(code, lambda l: group(r"^(L\d+):", l), lambda l: group(r"\b(?:while|jmpi|brd|goto|brc)\b.*?\b(L\d+)\b", l))
+        result.update(judged(loops, lambda l: re.match(r"\s+(\(.*?\)\s+)?[a-z]+[a-z0-9_.]*\s", l), lambda l: bool(re.search(r"\bmad\b|\bmac\b", l)), r"math\.inv"))
     return result
 
 
@@ -143,20 +181,28 @@ def complaints(job, target, result):
         yield f"{result['spill']} spilled"
     if target in NVIDIA and result["local"] > 49152:
         yield f"{result['local']} bytes of local memory"
-    if result["scratch"] and job["name"] in LIMITS:
+    if result["scratch"] and job["name"] in LIMITS:  # others may walk an array by index (the 8 sizes of a shape), which takes scratch
         yield f"{result['scratch']} bytes of scratch"
-    if not limits:  # others may walk an array by index (the 8 sizes of a shape), which takes scratch
+    if not limits:
         return
-    share, occupancy = limits[1] if target in INTEL else limits[0], {"gfx906": 2, "gfx90a": 2, "gfx1030": 3}.get(target, 4)
+    share = limits.share_intel if target in INTEL else limits.share
     if result["share"] < share:
         yield f"{result['share']} % multiply-adds, {share} wanted"
-    if target not in INTEL and result["occupancy"] < limits[occupancy]:
-        yield f"occupancy {result['occupancy']}, {limits[occupancy]} wanted"
+    if target not in INTEL and result["second"] < limits.second:
+        yield f"{result['second']} % multiply-adds in the second loop, {limits.second} wanted"
+    if limits.per_element and not 0 < result["per_element"] <= limits.per_element:
+        yield f"{result['per_element']} instructions per element, {limits.per_element} wanted"
+    if target not in INTEL and result["occupancy"] < limits.occupancy(target):
+        yield f"occupancy {result['occupancy']:g}, {limits.occupancy(target)} wanted"
 
 
-def cell(target, result):
-    where = f"SIMD{result['simd']}" if target in INTEL else f"{result['registers']}r/{result['occupancy']:g}"
-    return where + (f" {result['share']}%" if result["share"] else "") + (f" spill {result['spill']}" if result["spill"] else "") + (f" scratch {result['scratch']}" if result["scratch"] else "")
+def cell(job, target, result):
+    words = [f"SIMD{result['simd']}" if target in INTEL else f"{result['registers']}r/{result['occupancy']:g}"]
+    if job["limits"] and job["limits"].per_element:
+        words.append(f"{result['per_element']}i")
+    elif result.get("share"):
+        words.append(f"{result['share']}/{result['second']}%" if result["second"] else f"{result['share']}%")
+    return " ".join(words + [f"{kind} {result[kind]}" for kind in ("spill", "scratch") if result[kind]])
 
 
 def compile_one(job, target):
@@ -166,20 +212,31 @@ def compile_one(job, target):
         return {"error": f"{type(error).__name__}: {error}" if not isinstance(error, Refused) else str(error)}
 
 
-def listed(program, vendor):
-    """What clattn gives a GPU of that vendor: lines "operation, variant, source, kernel, options"."""
-    listing = subprocess.run([program], capture_output=True, text=True, env=dict(os.environ, CLATTN_VENDOR_NAME=vendor))
+SMALL = "any vendor"
+# What poses as a GPU when the list is made: vendor, bytes of local memory, and the targets that what it gets is compiled for. The
+# last stands for all with the least local memory that OpenCL 1.2 allows; no limits hold for what only it gets.
+POSES = (("AMD", 65536, AMD), ("NVIDIA", 49152, NVIDIA), ("Intel", 65536, INTEL), (SMALL, 16384, ("gfx1030", "sm_75")))
+
+
+def listed(program, vendor, local):
+    """What clattn gives such a GPU: lines "operation, variant, source, kernel, options"."""
+    listing = subprocess.run([program], capture_output=True, text=True, env=dict(os.environ, CLATTN_VENDOR_NAME=vendor, CLATTN_VENDOR_LOCAL=str(local)))
     if listing.returncode or not listing.stdout:
-        sys.exit(f"{program}: {listing.stderr or 'it lists nothing'}")
+        sys.exit(f"{program} as {vendor}: {listing.stderr or 'it lists nothing'}")
     return listing.stdout.splitlines()
 
 
 def jobs_of(program, kernels, objects, pick):
     targets = {}
-    for vendor, devices in (("AMD", AMD + NVIDIA), ("Intel", INTEL)):
-        for line in listed(program, vendor):
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        lists = pool.map(lambda pose: listed(program, pose[0], pose[1]), POSES)
+    common = set()
+    for (vendor, _, devices), lines in zip(POSES, lists):
+        for line in lines:
             operation, variant, source, kernel, options = line.split("\t")
             key = source, kernel, options
+            if vendor != SMALL:
+                common.add(key)
             targets.setdefault(key, (f"{operation}/{variant}", set()))[1].update(devices)
     for i, ((source, kernel, options), (variant, devices)) in enumerate(targets.items()):
         name, folder = f"{source}/{kernel}", f"{objects}/{i}"
@@ -189,7 +246,7 @@ def jobs_of(program, kernels, objects, pick):
         # ocloc finds no includes beside the file: it is given the text with all of them in it.
         file = f"{folder}/{source}.cl"
         pathlib.Path(file).write_text(resolve(pathlib.Path(kernels), f"{source}.cl", set()))
-        limits = None if re.search(UNUSUAL, options) else LIMITS.get(name)
+        limits = LIMITS.get(name) if (source, kernel, options) in common and not re.search(UNUSUAL, options) else None
         yield {"variant": variant, "name": name, "kernel": kernel, "options": options, "flags": [f"-DKERNEL_{kernel}"] + options.split(), "folder": folder, "file": file, "limits": limits, "targets": devices}
 
 
@@ -201,7 +258,7 @@ def resolve(folder, name, seen):
 
 
 def missing_tools():
-    for name in ("clang-14", "ptxas", "ocloc", "iga64"):
+    for name in ("clang-14", PTXAS, "ocloc", "iga64"):
         if not shutil.which(tool(name)):
             yield name
     for path in (NVDISASM, "/usr/lib/clc/amdgcn--amdhsa.bc", "/usr/lib/clc/nvptx64--nvidiacl.bc"):
@@ -221,7 +278,7 @@ def main():
         waiting = [(job, {target: pool.submit(compile_one, job, target) for target in TARGETS if target in job["targets"]}) for job in jobs]
         for job, results in waiting:
             found = {target: future.result() for target, future in results.items()}
-            cells = ["" if target not in found else "ERROR" if "error" in found[target] else cell(target, found[target]) for target in TARGETS]
+            cells = ["" if target not in found else "ERROR" if "error" in found[target] else cell(job, target, found[target]) for target in TARGETS]
             local = max(result.get("local", 0) for result in found.values())
             print(f"| {job['name']} | {job['options']} | {local} | " + " | ".join(cells) + " |", flush=True)
             for target, result in found.items():
@@ -233,4 +290,5 @@ def main():
     sys.exit(bool(failures))
 
 
-main()
+if __name__ == "__main__":
+    main()
