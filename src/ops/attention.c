@@ -141,7 +141,7 @@ static clattn_status join_past(clattn_call *call, attention_problem *p) {
 /* ---- scalar: any sizes, any strides ---- */
 
 int64_t clattn_attention_chunks(const attention_problem *p) {
-    const int64_t chunk = 32; /* CHUNK in attention.cl */
+    const int64_t chunk = 32; /* CHUNK in attention_scalar.cl */
     return p->value_depth > chunk ? (p->value_depth + chunk - 1) / chunk : 1;
 }
 

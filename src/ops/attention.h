@@ -1,4 +1,4 @@
-/* What attention and attention_varlen share: the sizes and arguments of attention.cl's kernels, and how they are cut. */
+/* What attention and attention_varlen share: the sizes and arguments of the kernels of attention.cl, and how they are cut. */
 #ifndef CLATTN_OPS_ATTENTION_H
 #define CLATTN_OPS_ATTENTION_H
 
@@ -29,7 +29,7 @@ typedef struct attention_problem {
     int own_count;
 } attention_problem;
 
-/* Tile sizes: see attention.cl for what they cut. */
+/* Tile sizes: see attention_tile.cl for what they cut. */
 typedef struct attention_tile {
     int vectors;     /* of 16 queries in a block */
     int score_keys;  /* keys whose scores are in registers at a time */
@@ -70,7 +70,7 @@ double clattn_attention_pairs(const attention_problem *p);
 const char *clattn_attention_gpu_refusal(const clattn_call *call, const attention_problem *p);
 clattn_status clattn_attention_gpu_run(clattn_call *call, attention_problem *p);
 
-/* The arguments that every kernel begins with; see PROBLEM in attention.cl. */
+/* The arguments that every kernel begins with; see PROBLEM in attention_problem.cl. */
 #define ATTENTION_ARGS(p)                                                                                              \
     ARG_T((p)->tensors.query), ARG_T((p)->tensors.key), ARG_T((p)->tensors.mask), ARG_T((p)->tensors.bias), ARG_T((p)->tensors.key_lengths), \
         clattn_arg_strides4((p)->tensors.query), clattn_arg_strides4((p)->tensors.key), clattn_attention_extra_strides(p, (p)->tensors.mask), clattn_attention_extra_strides(p, (p)->tensors.bias), \

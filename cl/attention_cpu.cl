@@ -1,0 +1,211 @@
+#include "attention_tile.cl"
+
+#ifdef KERNEL_cpu
+#ifdef TAIL
+/* Rows of the value padded with zeros to whole vectors. */
+INLINE void pack_values(__local float16 *V, __global const float *value, long stride, int tail, int nk) {
+    for (int k = 0; k < nk; k++) {
+        for (int t = 0; t < WIDTH - 1; t++) V[k * WIDTH + t] = vload16(t, value + k * stride);
+        V[k * WIDTH + WIDTH - 1] = load_some(value + k * stride + (WIDTH - 1) * 16, tail, 0.0f);
+    }
+}
+#define VALUES __local const float16 *V
+#define VALUE(k, t) V[(k)*WIDTH + (t)]
+#else
+#define VALUES __global const float *V
+#define VALUE(k, t) vload16(t, V + (k)*stride)
+#endif
+
+/* The block's running maxima, sums and weighted values. */
+INLINE void rescale(__local float16 *O, __local float16 *m, __local float16 *l, __local float16 *factor, const float16 *new_m, bool empty) {
+    int moved = 0;
+#pragma unroll
+    for (int j = 0; j < NVQ; j++) moved |= any(new_m[j] > m[j]);
+    if (!moved) return;
+#pragma unroll
+    for (int j = 0; j < NVQ; j++) {
+        factor[j] = exp2_weight(m[j] - finite_shift(new_m[j]));
+        l[j] *= factor[j];
+        m[j] = new_m[j];
+    }
+    if (empty) return;
+    __local const float *factors = (__local const float *)factor;
+    for (int q = 0; q < BQ; q++) {
+        for (int t = 0; t < WIDTH; t++) O[q * WIDTH + t] *= factors[q];
+    }
+}
+
+/* What dropout is told: the index of the tile's first pair, how far the next query's lies. */
+typedef struct dropping {
+    long pair, step, seed, offset;
+    uint below;
+    float factor;
+} dropping;
+
+#ifdef DROPOUT
+INLINE float16 drop(float16 p, dropping how, int k, int j) {
+    const ulong16 pair = (ulong16)((ulong)(how.pair + k)) + convert_ulong16(lanes16() + 16 * j) * (ulong16)((ulong)how.step);
+    const uint16 word = philox_16(pair, (ulong)how.offset, (ulong)how.seed);
+    return select(p * how.factor, (float16)(0.0f), word < (uint16)(how.below));
+}
+#endif
+
+/* Scores become weights relative to the maxima, and are summed. */
+INLINE void weigh(__local float16 *S, __local const float16 *m, __local float16 *l, int nk, dropping how) {
+    float16 sum[NVQ], shift[NVQ];
+#pragma unroll
+    for (int j = 0; j < NVQ; j++) {
+        sum[j] = l[j];
+        shift[j] = finite_shift(m[j]);
+    }
+    for (int k = 0; k < nk; k++) {
+#pragma unroll
+        for (int j = 0; j < NVQ; j++) {
+            const float16 p = exp2_weight(S[k * NVQ + j] - shift[j]);
+            sum[j] += p;
+#ifdef DROPOUT
+            S[k * NVQ + j] = drop(p, how, k, j);
+#else
+            S[k * NVQ + j] = p;
+#endif
+        }
+    }
+#pragma unroll
+    for (int j = 0; j < NVQ; j++) l[j] = sum[j];
+}
+
+/* True when a value is NaN or infinite. */
+INLINE bool has_nonfinite(VALUES, long stride, int nk) {
+    float16 zero = (float16)(0.0f);
+    for (int k = 0; k < nk; k++) {
+        for (int t = 0; t < WIDTH; t++) zero = fma(VALUE(k, t), (float16)(0.0f), zero);
+    }
+    return any(isnan(zero));
+}
+
+/* O += P V, where no weight of 0 may touch a value. */
+INLINE void add_values_careful(__local float16 *O, __local const float *P, VALUES, long stride, int nk) {
+    for (int q = 0; q < BQ; q++) {
+        for (int k = 0; k < nk; k++) {
+            const float p = P[k * BQ + q];
+            if (p == 0.0f) continue;
+            for (int t = 0; t < WIDTH; t++) O[q * WIDTH + t] += p * VALUE(k, t);
+        }
+    }
+}
+
+/* O += P V, MRQ queries and NVD vectors of the width at a time. */
+INLINE void add_values(__local float16 *O, __local const float *P, VALUES, long stride, int nk) {
+    for (int t0 = 0; t0 < WIDTH; t0 += NVD) {
+        for (int q = 0; q < BQ; q += MRQ) {
+            float16 acc[MRQ][NVD];
+#pragma unroll
+            for (int i = 0; i < MRQ; i++) {
+#pragma unroll
+                for (int t = 0; t < NVD; t++) acc[i][t] = O[(q + i) * WIDTH + t0 + t];
+            }
+#pragma unroll 1
+            for (int k = 0; k < nk; k++) {
+                float16 v[NVD];
+#pragma unroll
+                for (int t = 0; t < NVD; t++) v[t] = VALUE(k, t0 + t);
+#pragma unroll
+                for (int i = 0; i < MRQ; i++) {
+                    const float16 p = (float16)(P[k * BQ + q + i]);
+#pragma unroll
+                    for (int t = 0; t < NVD; t++) acc[i][t] = fma(p, v[t], acc[i][t]);
+                }
+            }
+#pragma unroll
+            for (int i = 0; i < MRQ; i++) {
+#pragma unroll
+                for (int t = 0; t < NVD; t++) O[(q + i) * WIDTH + t0 + t] = acc[i][t];
+            }
+        }
+    }
+}
+
+/* `sink` in units of log2, -inf for none. */
+INLINE void write_rows(__local const float16 *O, __local const float *m, __local const float *l, __global float *out, long stride, __global float *lse, __global float *row_sums, int width, int rows, float sink) {
+    for (int q = 0; q < rows; q++) {
+        float top = m[q], sum = l[q], factor = 1.0f;
+        if (sink != -INFINITY) {
+            top = fmax(top, sink);
+            factor = exp2(m[q] - top);
+            sum = sum * factor + exp2(sink - top);
+        }
+        const float inverse = sum == 0.0f ? 0.0f : factor / sum;
+        for (int t = 0; t < WIDTH; t++) {
+            const float16 v = O[q * WIDTH + t] * inverse;
+            if (16 * t + 16 <= width) vstore16(v, t, out + q * stride);
+            else store_some(v, width - 16 * t, out + q * stride + 16 * t);
+        }
+        lse[q] = sum == 0.0f ? -INFINITY : (top + log2(sum)) * LN2;
+        if (row_sums) vstore2((float2)(top, sum), q, row_sums);
+    }
+}
+
+/* The latest queries first: with causal they have the most keys. */
+SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const long4 out_strides, OUT(lse), OUT(row_sums) SEQUENCES) {
+    __local float16 Qt[DEPTH * NVQ], S[BK * NVQ], O[BQ * WIDTH], m[NVQ], l[NVQ], factor[NVQ];
+#ifdef TAIL
+    __local float16 V[BK * WIDTH];
+#endif
+    SHIFT_PROBLEM;
+    SHIFT(value);
+    SHIFT(out);
+    SHIFT(lse);
+    const long h = get_group_id(1) % heads.x, b = get_group_id(1) / heads.x;
+    long4 sizes = heads;
+    long block = get_num_groups(0) - 1 - get_group_id(0), row = (b * heads.x + h) * heads.z, pair = 0;
+#ifdef VARLEN
+    SHIFT(cu_query);
+    SHIFT(cu_key);
+    const place at = place_of(cu_query, cu_key, count, heads, BQ, block);
+    if (at.queries == 0) return;
+    ENTER_SEQUENCE(at);
+    block = at.block;
+    row += at.query;
+    pair = at.key;
+#endif
+    const int q0 = (int)block * BQ, rows = min(BQ, (int)sizes.z - q0);
+    const span range = span_of(q0, sizes, widths, length_of(key_lengths, b, sizes.w, flags), flags, cap, SLOPE_AT(b, h));
+    row += q0;
+    pair += row * heads.w;
+    load_queries(Qt, QUERY_AT(b, h, q0), query_strides.z, (int)widths.x, rows, scale * LOG2E);
+    for (int i = 0; i < BQ * WIDTH; i++) O[i] = (float16)(0.0f);
+    for (int j = 0; j < NVQ; j++) {
+        m[j] = (float16)(-INFINITY);
+        l[j] = (float16)(0.0f);
+    }
+    value += b * value_strides.x + h / (heads.x / heads.y) * value_strides.y;
+    bool empty = true;
+    for (int k0 = range.begin; k0 < range.end; k0 += BK) {
+        const int nk = min(BK, range.end - k0);
+        bool careful = crosses_edge(range, k0, k0 + nk);
+#ifdef DROPOUT
+        careful = true;
+#endif
+#ifdef EXTRA
+        if (!fill_extra(S, MASK_AT(b, h, q0), BIAS_AT(b, h, q0), mask_strides, bias_strides, k0, nk, rows, flags)) continue;
+        careful = true;
+#endif
+        float16 new_m[NVQ];
+#pragma unroll
+        for (int j = 0; j < NVQ; j++) new_m[j] = m[j];
+        score_tile(S, Qt, KEY_AT(b, h), key_strides.z, (int)widths.x, range, k0, nk, range.end, new_m);
+        rescale(O, m, l, factor, new_m, empty);
+        const dropping how = { pair + k0, heads.w, dropout.x, dropout.y, (uint)dropout.z, kept_factor };
+        weigh(S, m, l, nk, how);
+        empty = false;
+#ifdef TAIL
+        pack_values(V, value + k0 * value_strides.z, value_strides.z, (int)widths.y % 16, nk);
+#else
+        __global const float *V = value + k0 * value_strides.z;
+#endif
+        if (careful && has_nonfinite(V, value_strides.z, nk)) add_values_careful(O, (__local const float *)S, V, value_strides.z, nk);
+        else add_values(O, (__local const float *)S, V, value_strides.z, nk);
+    }
+    write_rows(O, (__local const float *)m, (__local const float *)l, out + b * out_strides.x + h * out_strides.y + q0 * out_strides.z, out_strides.z, lse + row, row_sums ? row_sums + row_sums_offset + 2 * row : 0, (int)widths.y, rows, flags & HAS_SINKS ? sinks[h] * LOG2E : -INFINITY);
+}
+#endif
