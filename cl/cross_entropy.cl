@@ -1,5 +1,6 @@
 #include "common.cl"
 #include "careful.cl"
+#include "lanes.cl"
 
 /* loss = (largest - x[t]) + log(sum of exp(x - largest)) - smoothing * mean of (x - x[t]); x[t] is the target's logit.
  * 0 for a target that is `ignored` or outside the row; inf where x[t] has no probability. */
@@ -69,6 +70,44 @@ SINGLE void rows(IN(logits), IN_INT(targets), OUT(losses), const long rows_total
         }
         losses[r] = loss;
     }
+}
+#endif
+
+#ifdef KERNEL_gpu_row
+#define AT_ONCE 4 /* logits that an item reads before it uses them */
+
+/* `lanes` items to a row, which is read once: the sum is brought to a larger maximum as it is found. */
+__kernel void gpu_row(IN(logits), IN_INT(targets), OUT(losses), const long rows_total, const int length, const int lanes, const int ignored, const float smoothing, __local float *shared) {
+    const int lane = (int)lane_of(lanes);
+    const long asked = row_of(lanes), row = min(asked, rows_total - 1);
+    const int t = targets[targets_offset + row];
+    const bool counts = t != ignored && t >= 0 && t < length;
+    const int n = counts && asked < rows_total ? length : 0;
+    __global const float *in = logits + logits_offset + row * length;
+    const float at_target = counts ? in[t] : 0.0f;
+    float m = -INFINITY, s = 0, distance = 0;
+    for (int c = lane; c < n; c += AT_ONCE * lanes) {
+        float v[AT_ONCE], higher = m, sum = 0;
+        UNROLL for (int i = 0; i < AT_ONCE; i++) {
+            const bool in_row = c + i * lanes < n;
+            v[i] = in_row ? in[c + i * lanes] : -INFINITY;
+            higher = fmax(higher, v[i]);
+#ifdef SMOOTH
+            distance += in_row ? v[i] - at_target : 0.0f;
+#endif
+        }
+        const float near = higher == -INFINITY ? 0.0f : higher;
+        UNROLL for (int i = 0; i < AT_ONCE; i++) sum += exp(v[i] - near);
+        s = s * exp(m - near) + sum;
+        m = higher;
+    }
+    const float largest = lanes_max(m, shared, lanes);
+    s = lanes_sum(s * exp(m - (largest == -INFINITY ? 0.0f : largest)), shared, lanes);
+#ifdef SMOOTH
+    distance = lanes_sum(distance, shared, lanes);
+#endif
+    if (lane > 0 || asked >= rows_total) return;
+    losses[losses_offset + row] = counts ? loss_of(isnan(s) ? NAN : largest, s, at_target, distance / length, smoothing) : 0.0f;
 }
 #endif
 

@@ -1,4 +1,5 @@
 #include "common.cl"
+#include "lanes.cl"
 
 /* Rows of `length` elements normalised by their own statistics, then times gamma plus beta. gamma and beta have one entry per
  * element of the `groups` rows that share them; with -DCHANNELS one per `area` elements. -DRMS: the mean is not taken off. */
@@ -81,6 +82,120 @@ SINGLE void rows(IN(x), IN(gamma), IN(beta), OUT(out), const long rows_total, co
 #else
         finish_span(in, out + r * length, length, mean, more, scale, g, b);
 #endif
+    }
+}
+#endif
+
+#ifdef KERNEL_gpu_row
+#define AT_ONCE 8 /* elements of a row that an item reads before it uses them */
+
+#ifdef HELD
+/* The row's elements in `v` become their distances from the mean; `more` is what rounding left of it. Returns their mean square. */
+INLINE float centre_held(float *v, int n, int length, int lane, int lanes, float *more, __local float *shared) {
+    float s = 0, q = 0;
+#ifndef RMS
+    UNROLL for (int i = 0; i < HELD; i++) s += v[i];
+    const float mean = lanes_sum(s, shared, lanes) / length;
+    s = 0;
+    UNROLL for (int i = 0; i < HELD; i++) {
+        v[i] = lane + i * lanes < n ? v[i] - mean : 0.0f;
+        s += v[i];
+    }
+    *more = lanes_sum(s, shared, lanes) / length;
+#endif
+    UNROLL for (int i = 0; i < HELD; i++) {
+        const float d = v[i] - *more;
+        q = lane + i * lanes < n ? fma(d, d, q) : q;
+    }
+    return lanes_sum(q, shared, lanes) / length;
+}
+#else
+/* Some elements: how many, their mean and the sum of the squares of their distances from it. */
+typedef struct {
+    float count, mean, squares;
+} moments;
+
+INLINE void join(moments *a, float count, float mean, float squares) {
+    const float total = a->count + count, apart = mean - a->mean, part = count / total;
+    a->squares += squares + apart * apart * a->count * part;
+    a->mean = fma(apart, part, a->mean);
+    a->count = total;
+}
+
+/* Of the elements c, c + lanes .. of a row, less `shift`. Distances are kept small: an almost constant row stays right. */
+INLINE void join_some(moments *a, __global const float *in, int c, int n, int lanes, float shift) {
+    float d[AT_ONCE], sum = 0, count = 0, squares = 0;
+    UNROLL for (int i = 0; i < AT_ONCE; i++) {
+        const bool in_row = c + i * lanes < n;
+        d[i] = in_row ? in[c + i * lanes] - shift : 0.0f;
+        sum += d[i];
+        count += in_row;
+    }
+    const float mean = sum / count;
+    UNROLL for (int i = 0; i < AT_ONCE; i++) squares += i < (int)count ? (d[i] - mean) * (d[i] - mean) : 0.0f;
+    join(a, count, mean, squares);
+}
+
+/* The same in one reading. */
+INLINE float centre(__global const float *in, int n, int length, int lane, int lanes, float shift, float *more, __local float *shared) {
+#ifdef RMS
+    float q = 0;
+    for (int c = lane; c < n; c += lanes) q = fma(in[c], in[c], q);
+    return lanes_sum(q, shared, lanes) / length;
+#else
+    moments own = { 0, 0, 0 };
+    for (int c = lane; c < n; c += AT_ONCE * lanes) join_some(&own, in, c, n, lanes, shift);
+    *more = lanes_sum(own.mean * own.count, shared, lanes) / length;
+    const float apart = own.mean - *more;
+    return lanes_sum(fma(apart * apart, own.count, own.squares), shared, lanes) / length;
+#endif
+}
+#endif
+
+#ifdef CHANNELS
+#define ENTRY(c) ((uint)(c) / (uint)area)
+#else
+#define ENTRY(c) (c)
+#endif
+
+/* An element is read once where the row can be held, else for the statistics and again for its result. */
+__kernel void gpu_row(IN(x), IN(gamma), IN(beta), OUT(out), const long rows_total, const int length, const int area, const long groups, const int lanes, const float eps, __local float *shared) {
+    const int lane = (int)lane_of(lanes);
+    const long asked = row_of(lanes), row = min(asked, rows_total - 1);
+    const int n = asked < rows_total ? length : 0;
+    const long entry = (long)((ulong)row % (ulong)groups) * (length / area);
+    __global const float *in = x + x_offset + row * length, *g = gamma + gamma_offset + entry, *b = beta + beta_offset + entry;
+    __global float *to = out + out_offset + row * length;
+    float more = 0;
+#ifdef HELD
+    float v[HELD];
+    UNROLL for (int i = 0; i < HELD; i++) v[i] = lane + i * lanes < n ? in[lane + i * lanes] : 0.0f;
+    const float square = centre_held(v, n, length, lane, lanes, &more, shared);
+#else
+#ifdef RMS
+    const float shift = 0;
+#else
+    const float shift = in[0];
+#endif
+    const float square = centre(in, n, length, lane, lanes, shift, &more, shared);
+#endif
+    const float scale = 1.0f / sqrt(square + eps);
+#ifdef HELD
+    UNROLL for (int i = 0; i < HELD; i++) {
+        const int c = lane + i * lanes;
+        if (c >= n) continue;
+        float result = (v[i] - more) * scale;
+#else
+    for (int c = lane; c < n; c += lanes) {
+        float result = ((in[c] - shift) - more) * scale;
+#endif
+#ifdef GAMMA
+        result *= g[ENTRY(c)];
+#endif
+#ifdef BETA
+        result += b[ENTRY(c)];
+#endif
+        to[c] = result;
     }
 }
 #endif

@@ -1,5 +1,6 @@
 #include "common.cl"
 #include "careful.cl"
+#include "lanes.cl"
 #include "walk.cl"
 
 /* `out` of row r, part p over elements p * chunk .. of the row's `length`. One of -DMAXIMUM, -DMINIMUM, -DL2, or sums divided
@@ -79,6 +80,78 @@ SINGLE void rows(IN(x), OUT(out), const long parts_total, const long parts, cons
 #endif
         out[r] = result;
     }
+}
+#endif
+
+#ifdef KERNEL_gpu_row
+/* The careful sum over the lanes of a row: `shared` has two floats per item. */
+#ifdef SUBGROUPS
+INLINE float lanes_careful(const careful *own, __local float *shared, uint lanes) {
+    const careful total = { lanes_sum(own->sum, shared, lanes), lanes_sum(own->rest, shared, lanes) };
+    return careful_sum(&total);
+}
+#else
+INLINE float lanes_careful(const careful *own, __local float *shared, uint lanes) {
+    const uint t = get_local_id(0), lane = lane_of(lanes);
+    __local float *rest = shared + get_local_size(0);
+    shared[t] = own->sum;
+    rest[t] = own->rest;
+    for (uint width = lanes / 2; width > 0; width /= 2) {
+        LANES_BARRIER;
+        if (lane >= width) continue;
+        careful both = { shared[t], rest[t] + rest[t + width] };
+        careful_add(&both, shared[t + width]);
+        shared[t] = both.sum;
+        rest[t] = both.rest;
+    }
+    LANES_BARRIER;
+    const careful total = { shared[t - lane], rest[t - lane] };
+    LANES_BARRIER;
+    return careful_sum(&total);
+}
+#endif
+
+#ifdef EXTREME
+INLINE float over(__global const float *in, int n, int lane, int lanes, __local float *shared) {
+    float m = -INFINITY;
+    for (int c = lane; c < n; c += lanes) m = JOIN_LARGEST(m, SIGN(in[c]));
+    return SIGN(lanes_largest(m, shared, lanes));
+}
+#elif defined(L2)
+/* Three sums in one reading, for squares that leave the range of f32: rows of one group cannot go different ways. */
+INLINE float over(__global const float *in, int n, int lane, int lanes, __local float *shared) {
+    careful total = { 0, 0 };
+    float large = 0, small = 0;
+    for (int c = lane; c < n; c += lanes) {
+        const float v = in[c], shrunk = v * SHRINK, enlarged = v * ENLARGE;
+        careful_add(&total, v * v);
+        large = fma(shrunk, shrunk, large);
+        small = fma(enlarged, enlarged, small);
+    }
+    const float sum = lanes_careful(&total, shared, lanes), large_sum = lanes_sum(large, shared, lanes), small_sum = lanes_sum(small, shared, lanes);
+    if (sum == TOO_LARGE) return sqrt(large_sum) / SHRINK;
+    return sum < TOO_SMALL ? sqrt(small_sum) / ENLARGE : sqrt(sum);
+}
+#else
+INLINE float over(__global const float *in, int n, int lane, int lanes, __local float *shared) {
+    careful total = { 0, 0 };
+    for (int c = lane; c < n; c += lanes) careful_add(&total, in[c]);
+    return lanes_careful(&total, shared, lanes);
+}
+#endif
+
+/* `lanes` items to a part. */
+__kernel void gpu_row(IN(x), OUT(out), const long parts_total, const long parts, const long chunk, const long length, const int lanes, const float divisor, __local float *shared) {
+    const int lane = (int)lane_of(lanes);
+    const long asked = row_of(lanes), r = min(asked, parts_total - 1), row = (long)((ulong)r / (ulong)parts), start = (r - row * parts) * chunk;
+    const int n = asked < parts_total ? (int)min(chunk, length - start) : 0;
+    const float result = over(x + x_offset + row * length + start, n, lane, lanes, shared);
+    if (lane > 0 || asked >= parts_total) return;
+#if defined(EXTREME) || defined(L2)
+    out[out_offset + r] = result;
+#else
+    out[out_offset + r] = result / divisor;
+#endif
 }
 #endif
 

@@ -1,59 +1,219 @@
 #include "common.cl"
+#include "lanes.cl"
+#include "stream.cl"
 
 /* exp(x * scale) normalised; with -DLOG its logarithm. Rows without a value to count: 0, with LOG -inf. */
 
 #ifdef KERNEL_rows
-#define RESULT(v) (v)
-/* Vectors along the row; a group takes `per_group` rows. The row is read three times, from cache after the first. */
-SINGLE void rows(IN(x), OUT(out), const long rows_total, const long length, const long per_group, const float scale) {
+#ifdef HOLD
+#define HOLD_16(i, e) held[i] = (e)
+#define POWER_AT(i) held[(i) / 16]
+#else
+#define HOLD_16(i, e)
+#define POWER_AT(i) POWER(vload16(0, in + (i)))
+#endif
+#ifdef LOG
+#define EMPTY -INFINITY
+#define RESULT(i) (DISTANCE(vload16(0, in + (i))) - shift)
+#define TAIL_RESULT (DISTANCE(tail) - shift)
+#else
+#define EMPTY 0.0f
+#define RESULT(i) (POWER_AT(i) * inverse)
+#define TAIL_RESULT (tail_power * inverse)
+#endif
+
+/* 2^x for x <= 0; 0 from -127 on, so that -inf needs no care. As exp2_16, with its accuracy. */
+INLINE float16 exp2_below_16(float16 x) {
+    const float16 magic = (float16)(12582912.0f), y = VMAX(x, (float16)(-127.0f)), r = y + magic, f = y - (r - magic);
+    float16 p = (float16)(1.540353e-4f);
+    p = fma(p, f, (float16)(1.33335581e-3f));
+    p = fma(p, f, (float16)(9.61812911e-3f));
+    p = fma(p, f, (float16)(5.55041087e-2f));
+    p = fma(p, f, (float16)(2.40226507e-1f));
+    p = fma(p, f, (float16)(6.93147181e-1f));
+    p = fma(p, f, (float16)(1.0f));
+    return as_float16(as_int16(p) + (as_int16(r) << 23));
+}
+
+#define DISTANCE(v) fma((v), scale16, -m16)
+#define POWER(v) exp2_below_16(DISTANCE(v) * LOG2E)
+
+/* The largest of x * scale; NaN if there is one. */
+INLINE float largest_of(__global const float *in, long whole, float16 tail, float scale) {
+    const long blocks = whole / 64 * 64;
+    float16 m[4];
+    int16 odd = isnan(tail);
+    for (int j = 0; j < 4; j++) m[j] = tail * scale;
+    for (long i = 0; i < blocks; i += 64)
+        for (int j = 0; j < 4; j++) {
+            const float16 v = vload16(j, in + i) * scale;
+            odd |= v != v;
+            m[j] = VMAX(v, m[j]);
+        }
+    for (long i = blocks; i < whole; i += 16) {
+        const float16 v = vload16(0, in + i) * scale;
+        odd |= v != v;
+        m[0] = VMAX(v, m[0]);
+    }
+    return any(odd) ? NAN : max16(VMAX(VMAX(m[0], m[1]), VMAX(m[2], m[3])));
+}
+
+INLINE void fill_row(__global float *to, long length, float value) {
+    for (long i = 0; i < length; i++) to[i] = value;
+}
+
+/* Vectors along the row; a group takes `per_group` rows. A row is read from memory for its maximum, then from cache. With -DHOLD its
+ * exponentials are kept in `held`; else they are taken twice. */
+SINGLE void rows(IN(x), OUT(out), const long rows_total, const long length, const long per_group, const float scale, __local float16 *held) {
     SHIFT(x);
     SHIFT(out);
     const long first = get_group_id(0) * per_group, last = min(rows_total, first + per_group);
-    const long whole = length / 16 * 16;
+    const long whole = length / 16 * 16, blocks = length / 64 * 64;
     const int rest = (int)(length - whole);
+    const float16 scale16 = (float16)(scale);
     for (long r = first; r < last; r++) {
         __global const float *in = x + r * length;
         __global float *to = out + r * length;
-        const float16 tail = load_some(in + whole, rest, -INFINITY * sign(scale)) * scale;
-        float16 m16 = tail;
-        for (long i = 0; i < whole; i += 16) {
-            const float16 v = vload16(0, in + i) * scale;
-            /* NaN sticks: it compares false with everything. */
-            m16 = select(m16, v, v > m16 || isnan(v));
+        const float16 nothing = (float16)(-INFINITY * sign(scale)), tail = rest ? load_some(in + whole, rest, -INFINITY * sign(scale)) : nothing;
+        const float m = largest_of(in, whole, tail, scale);
+        if (!isfinite(m)) {
+            fill_row(to, length, m == -INFINITY ? EMPTY : NAN);
+            continue;
         }
-        const float m = any(isnan(m16)) ? NAN : max16(m16);
-        float16 s16 = select((float16)(0.0f), exp_16(tail - m), tail > -INFINITY);
-        for (long i = 0; i < whole; i += 16) {
-            const float16 v = vload16(0, in + i) * scale;
-            s16 += select((float16)(0.0f), exp_16(v - m), v > -INFINITY);
+        const float16 m16 = (float16)(m), tail_power = POWER(tail);
+        float16 s[4];
+        s[0] = tail_power;
+        for (int j = 1; j < 4; j++) s[j] = (float16)(0.0f);
+        for (long i = 0; i < blocks; i += 64)
+            for (int j = 0; j < 4; j++) {
+                const float16 e = POWER(vload16(j, in + i));
+                s[j] += e;
+                HOLD_16(i / 16 + j, e);
+            }
+        for (long i = blocks; i < whole; i += 16) {
+            const float16 e = POWER(vload16(0, in + i));
+            s[0] += e;
+            HOLD_16(i / 16, e);
         }
-        const bool empty = m == -INFINITY;
-        const float s = isnan(m) ? NAN : sum16(s16);
+        const float sum = sum16((s[0] + s[1]) + (s[2] + s[3]));
 #ifdef LOG
-        const float shift = m + log(s);
-#define VALUE(v) (empty ? (float16)(-INFINITY) : (v)-shift)
+        const float16 shift = (float16)(log(sum));
 #else
-        const float inverse = empty ? 0.0f : 1.0f / s;
-#define VALUE(v) (empty ? (float16)(0.0f) : select((float16)(0.0f), exp_16((v)-m), (v) > -INFINITY) * inverse)
+        const float16 inverse = (float16)(1.0f / sum);
 #endif
-        for (long i = 0; i < whole; i += 16) vstore16(VALUE(vload16(0, in + i) * scale), 0, to + i);
-        store_some(VALUE(tail), rest, to + whole);
+        if (STREAMS(to))
+            for (long i = 0; i < whole; i += 16) STREAM_16(RESULT(i), to + i);
+        else
+            for (long i = 0; i < whole; i += 16) vstore16(RESULT(i), 0, to + i);
+        if (rest) store_some(TAIL_RESULT, rest, to + whole);
     }
+}
+#endif
+
+#ifdef MASK
+/* Where the element at a flat index of x stands in the broadcast mask. */
+INLINE long mask_index(ulong flat, const long *shape, const long *strides, int rank) {
+    long at = 0;
+    for (int i = rank - 1; i >= 0; i--) {
+        const ulong above = flat / (ulong)shape[i];
+        at += (long)(flat - above * (ulong)shape[i]) * strides[i];
+        flat = above;
+    }
+    return at;
+}
+#endif
+
+#ifdef KERNEL_gpu_row
+#ifdef MASK
+#define COUNTS(c) row_mask[(c) * step]
+#else
+#define COUNTS(c) true
+#endif
+#define AT_ONCE 4 /* elements of a row that an item reads before it uses them */
+
+/* What does not count is -inf, so that nothing of it is left. */
+#define ELEMENT(c) ((c) < n && COUNTS(c) ? in[c] * scale : -INFINITY)
+#ifdef LOG
+#define RESULT(v, c) (s == 0 || !COUNTS(c) ? -INFINITY : (v) - m - log_sum)
+#else
+#define RESULT(v, c) (COUNTS(c) ? (v) * inverse : 0.0f)
+#endif
+
+/* Rows along the last axis. An element is read once where the row can be held, else for its share of the sum and again for its
+ * result. -inf and an empty row have a sum of 0; NaN and +inf make it NaN, and with it the row. */
+__kernel void gpu_row(IN(x), IN_BOOL(mask), OUT(out), const long8 mask_strides, const long8 shape, const int rank, const int axis, const long rows_total, const int length, const int lanes, const float scale, __local float *shared) {
+    const int lane = (int)lane_of(lanes);
+    const long asked = row_of(lanes), row = min(asked, rows_total - 1);
+    const int n = asked < rows_total ? length : 0;
+    __global const float *in = x + x_offset + row * length;
+    __global float *to = out + out_offset + row * length;
+#ifdef MASK
+    long sizes[8], strides[8];
+    vstore8(shape, 0, sizes);
+    vstore8(mask_strides, 0, strides);
+    const long step = strides[axis];
+    __global const uchar *row_mask = mask + mask_offset + mask_index((ulong)(row * length), sizes, strides, rank);
+#endif
+    float m = -INFINITY, s = 0;
+#ifdef HELD
+    float v[HELD];
+    UNROLL for (int i = 0; i < HELD; i++) {
+        v[i] = ELEMENT(lane + i * lanes);
+        m = fmax(m, v[i]);
+    }
+    m = lanes_max(m, shared, lanes);
+    const float base = m == -INFINITY ? 0.0f : m;
+    UNROLL for (int i = 0; i < HELD; i++) {
+        const float e = exp(v[i] - base);
+        s += e;
+#ifndef LOG
+        v[i] = e;
+#endif
+    }
+#else
+    for (int c = lane; c < n; c += AT_ONCE * lanes) {
+        float v[AT_ONCE], higher = m, sum = 0;
+        UNROLL for (int i = 0; i < AT_ONCE; i++) {
+            v[i] = ELEMENT(c + i * lanes);
+            higher = fmax(higher, v[i]);
+        }
+        const float near = higher == -INFINITY ? 0.0f : higher;
+        UNROLL for (int i = 0; i < AT_ONCE; i++) sum += exp(v[i] - near);
+        s = s * exp(m - near) + sum;
+        m = higher;
+    }
+    const float own = m;
+    m = lanes_max(m, shared, lanes);
+    const float base = m == -INFINITY ? 0.0f : m;
+    s *= exp(own - base);
+#endif
+    s = lanes_sum(s, shared, lanes);
+#ifdef LOG
+    const float log_sum = log(s);
+#else
+    const float inverse = s == 0 ? 0.0f : 1.0f / s;
+#endif
+#ifdef HELD
+    UNROLL for (int i = 0; i < HELD; i++) {
+        const int c = lane + i * lanes;
+        if (c < n) to[c] = RESULT(v[i], c);
+    }
+#else
+    for (int c = lane; c < n; c += lanes) {
+        const float v = ELEMENT(c);
+#ifdef LOG
+        to[c] = RESULT(v, c);
+#else
+        to[c] = RESULT(exp(v - base), c);
+#endif
+    }
+#endif
 }
 #endif
 
 #ifdef KERNEL_scalar
 #ifdef MASK
-/* Where the element at a flat index of x stands in the broadcast mask. */
-INLINE long mask_index(long flat, const long *shape, const long *strides, int rank) {
-    long at = 0;
-    for (int i = rank - 1; i >= 0; i--) {
-        at += flat % shape[i] * strides[i];
-        flat /= shape[i];
-    }
-    return at;
-}
-#define COUNTS(at) mask[mask_index(at, sizes, strides, rank)]
+#define COUNTS(at) mask[mask_index((ulong)(at), sizes, strides, rank)]
 #else
 #define COUNTS(at) true
 #endif
@@ -75,7 +235,7 @@ __kernel void scalar(IN(x), IN_BOOL(mask), OUT(out), const long8 mask_strides, c
     for (long i = 0; i < length; i++) {
         const long at = first + i * inner;
         const float v = x[at] * scale;
-        if (COUNTS(at) && !(v <= m)) m = v;
+        if (COUNTS(at) && (v > m || isnan(v))) m = v; /* NaN sticks */
     }
     for (long i = 0; i < length; i++) {
         const long at = first + i * inner;

@@ -84,6 +84,9 @@ typedef struct clattn_launch_info {
     size_t arg_count;
 } clattn_launch_info;
 
+/* The most work-items of a group of that kernel; it is built if need be. */
+clattn_status clattn_kernel_items(clattn_context *context, const char *source, const char *kernel, const char *options, size_t *items);
+
 /* Enqueues; a global size of 0 does nothing. */
 clattn_status clattn_launch(clattn_context *context, const clattn_launch_info *info);
 

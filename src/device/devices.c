@@ -85,7 +85,7 @@ void clattn_device_describe(cl_device_id device, clattn_device_info *info) {
     info->local_memory = device_number(device, CL_DEVICE_LOCAL_MEM_SIZE, 8);
     info->max_work_group = (size_t)device_number(device, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof(size_t));
     info->fp16 = has_extension(device, "cl_khr_fp16");
-    info->subgroups = has_extension(device, "cl_khr_subgroups");
+    info->subgroups = has_extension(device, "cl_khr_subgroups") || has_extension(device, "cl_intel_subgroups");
     info->available = device_number(device, CL_DEVICE_AVAILABLE, 4) && device_number(device, CL_DEVICE_COMPILER_AVAILABLE, 4);
 }
 

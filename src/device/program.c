@@ -165,6 +165,13 @@ clattn_status clattn_program_get(clattn_context *context, const char *source, co
     return CLATTN_OK;
 }
 
+clattn_status clattn_kernel_items(clattn_context *context, const char *source, const char *kernel, const char *options, size_t *items) {
+    clattn_program *program;
+    const clattn_status status = clattn_program_get(context, source, kernel, options, &program);
+    if (!status) *items = program->max_work_group;
+    return status;
+}
+
 #define MAX_PROGRAM_DEVICES 16
 
 /* New memory with the binary for the context's device, or NULL. A borrowed cl_context may hold several devices, and the

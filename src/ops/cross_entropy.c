@@ -1,5 +1,5 @@
 /* cross_entropy: a loss per row, and their mean over the targets that count. */
-#include "op.h"
+#include "lanes.h"
 
 #define GROUP_ELEMENTS 16384
 #define MOST_PARTS 1024
@@ -34,6 +34,31 @@ static clattn_status losses_by_items(clattn_call *call, const clattn_cross_entro
     return clattn_run_kernel(call, "cross_entropy", "scalar", options_of(a), 1, (size_t[]){ (size_t)rows }, (size_t[]){ 0 }, ARG_T(a->logits), ARG_T(a->targets), ARG_T(losses), ARG_I64(rows), ARG_I64(clattn_dim(call, "V")), ARG_I32(a->ignore_id.value), ARG_F32(a->label_smoothing));
 }
 
+static const char *gpu_row_refusal(const clattn_call *call, const void *raw) {
+    (void)raw;
+    return clattn_lanes_refusal(call, clattn_dim(call, "N"), clattn_dim(call, "V"), false);
+}
+
+static const char *gpu_row_subgroup_refusal(const clattn_call *call, const void *raw) {
+    (void)raw;
+    return clattn_lanes_refusal(call, clattn_dim(call, "N"), clattn_dim(call, "V"), true);
+}
+
+static clattn_status losses_shared(clattn_call *call, const clattn_cross_entropy_args *a, const clattn_tensor *losses, bool subgroups) {
+    const int64_t rows = clattn_dim(call, "N"), length = clattn_dim(call, "V");
+    clattn_lanes l;
+    const clattn_status status = clattn_lanes_choose(call, "cross_entropy", "gpu_row", options_of(a), rows, length, false, subgroups, &l);
+    return status ? status : clattn_run_kernel(call, "cross_entropy", "gpu_row", l.options, 1, (size_t[]){ l.groups * l.items }, (size_t[]){ l.items }, ARG_T(a->logits), ARG_T(a->targets), ARG_T(losses), ARG_I64(rows), ARG_I32(length), ARG_I32(l.lanes), ARG_I32(a->ignore_id.value), ARG_F32(a->label_smoothing), ARG_LOCAL(4 * l.items));
+}
+
+static clattn_status losses_by_lanes(clattn_call *call, const clattn_cross_entropy_args *a, const clattn_tensor *losses) {
+    return losses_shared(call, a, losses, false);
+}
+
+static clattn_status losses_by_subgroups(clattn_call *call, const clattn_cross_entropy_args *a, const clattn_tensor *losses) {
+    return losses_shared(call, a, losses, true);
+}
+
 static clattn_status mean(clattn_call *call, const clattn_cross_entropy_args *a, const clattn_tensor *losses) {
     const int64_t rows = clattn_dim(call, "N"), spread = (rows + MOST_PARTS - 1) / MOST_PARTS;
     const int64_t chunk = spread < LEAST_CHUNK ? LEAST_CHUNK : spread, parts = (rows + chunk - 1) / chunk;
@@ -55,12 +80,22 @@ static clattn_status enqueue_rows(clattn_call *call, const void *raw) {
     return enqueue(call, raw, losses_by_rows);
 }
 
+static clattn_status enqueue_gpu_row(clattn_call *call, const void *raw) {
+    return enqueue(call, raw, losses_by_lanes);
+}
+
+static clattn_status enqueue_gpu_row_subgroup(clattn_call *call, const void *raw) {
+    return enqueue(call, raw, losses_by_subgroups);
+}
+
 static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {
     return enqueue(call, raw, losses_by_items);
 }
 
 static const clattn_variant variants[] = {
     { "rows", rows_refusal, enqueue_rows },
+    { "gpu_row_subgroup", gpu_row_subgroup_refusal, enqueue_gpu_row_subgroup },
+    { "gpu_row", gpu_row_refusal, enqueue_gpu_row },
     { "scalar", NULL, enqueue_scalar },
 };
 

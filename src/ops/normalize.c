@@ -1,5 +1,6 @@
 /* layer_norm, rms_norm and group_norm: rows normalised by their own statistics. */
 #include "dims.h"
+#include "lanes.h"
 
 #define EPS_FIELD(type) \
     { .name = "eps", .kind = CLATTN_FIELD_FLOAT, .offset = offsetof(type, eps), .flags = CLATTN_FIELD_NOT_ZERO, .fallback = 1e-5, .low = 0, .high = 3.4e38, .text = "added to the variance; 0 is refused (in C it is the default)" }
@@ -111,6 +112,32 @@ static clattn_status enqueue_rows(clattn_call *call, const void *raw) {
     return clattn_run_kernel(call, "normalize", "rows", options_of(call, &r, true, options, sizeof options), 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(r.x), ARG_T(r.gamma), ARG_T(r.beta), ARG_T(r.out), ARG_I64(r.count), ARG_I64(r.length), ARG_I64(r.area), ARG_I64(r.groups), ARG_I64(per_group), ARG_F32(r.eps));
 }
 
+static const char *gpu_row_refusal(const clattn_call *call, const void *raw) {
+    (void)raw;
+    return clattn_lanes_refusal(call, clattn_dim(call, "rows"), clattn_dim(call, "length"), false);
+}
+
+static const char *gpu_row_subgroup_refusal(const clattn_call *call, const void *raw) {
+    (void)raw;
+    return clattn_lanes_refusal(call, clattn_dim(call, "rows"), clattn_dim(call, "length"), true);
+}
+
+static clattn_status run_shared(clattn_call *call, const void *raw, bool subgroups) {
+    const rows r = rows_of(call, raw);
+    char options[64];
+    clattn_lanes l;
+    const clattn_status status = clattn_lanes_choose(call, "normalize", "gpu_row", options_of(call, &r, true, options, sizeof options), r.count, r.length, true, subgroups, &l);
+    return status ? status : clattn_run_kernel(call, "normalize", "gpu_row", l.options, 1, (size_t[]){ l.groups * l.items }, (size_t[]){ l.items }, ARG_T(r.x), ARG_T(r.gamma), ARG_T(r.beta), ARG_T(r.out), ARG_I64(r.count), ARG_I32(r.length), ARG_I32(r.area), ARG_I64(r.groups), ARG_I32(l.lanes), ARG_F32(r.eps), ARG_LOCAL(4 * l.items));
+}
+
+static clattn_status enqueue_gpu_row(clattn_call *call, const void *raw) {
+    return run_shared(call, raw, false);
+}
+
+static clattn_status enqueue_gpu_row_subgroup(clattn_call *call, const void *raw) {
+    return run_shared(call, raw, true);
+}
+
 static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {
     const rows r = rows_of(call, raw);
     char options[64];
@@ -119,6 +146,8 @@ static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {
 
 static const clattn_variant variants[] = {
     { "rows", rows_refusal, enqueue_rows },
+    { "gpu_row_subgroup", gpu_row_subgroup_refusal, enqueue_gpu_row_subgroup },
+    { "gpu_row", gpu_row_refusal, enqueue_gpu_row },
     { "scalar", NULL, enqueue_scalar },
 };
 

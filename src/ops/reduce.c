@@ -1,9 +1,10 @@
 /* Sum, mean, maximum, minimum and norm over some axes. Few long rows are cut into parts, whose results are reduced again. */
-#include "op.h"
+#include "lanes.h"
 
 #define GROUP_ELEMENTS 16384
 #define LEAST_CHUNK 1024 /* elements of a part, on devices that want many work-items */
 #define MANY_ITEMS 4096
+#define MANY_GROUPS 512 /* enough to fill any GPU */
 
 static const char *const kinds[] = { "sum", "mean", "max", "min", "l2", NULL };
 
@@ -66,11 +67,13 @@ static bool reduces_last(const clattn_reduce_args *a) {
     return true;
 }
 
-static const char *rows_refusal(const clattn_call *call, const void *raw) {
-    const clattn_reduce_args *a = raw;
-    if (!clattn_call_cpu(call, 0)) return "the device is not a CPU";
+static const char *layout_refusal(const clattn_reduce_args *a) {
     if (!clattn_tensor_dense(a->x)) return "x is not contiguous";
     return reduces_last(a) ? NULL : "the axes are not the last ones";
+}
+
+static const char *rows_refusal(const clattn_call *call, const void *raw) {
+    return clattn_call_cpu(call, 0) ? layout_refusal(raw) : "the device is not a CPU";
 }
 
 static const char *options_of(const clattn_reduce_args *a) {
@@ -113,16 +116,58 @@ static clattn_status run_scalar(clattn_call *call, const clattn_reduce_args *a, 
     return clattn_run_kernel(call, "reduce", "scalar", options_of(a), 1, (size_t[]){ (size_t)total }, (size_t[]){ 0 }, ARG_T(x), ARG_T(out), eight(kept->shape), eight(kept->strides), ARG_I32(kept->rank), eight(reduced->shape), eight(reduced->strides), ARG_I32(reduced->rank), ARG_I64(total), ARG_I64(s->parts), ARG_I64(s->chunk), ARG_I64(s->length), ARG_F32(divisor));
 }
 
-static clattn_status enqueue_rows(clattn_call *call, const void *raw) {
-    const clattn_reduce_args *a = raw;
+static clattn_status run_shared(clattn_call *call, const clattn_reduce_args *a, const stage *s, const clattn_tensor *x, clattn_tensor *out, double divisor, bool subgroups) {
+    const int64_t total = s->rows * s->parts;
+    clattn_lanes l;
+    const clattn_status status = clattn_lanes_choose(call, "reduce", "gpu_row", options_of(a), total, s->chunk, false, subgroups, &l);
+    return status ? status : clattn_run_kernel(call, "reduce", "gpu_row", l.options, 1, (size_t[]){ l.groups * l.items }, (size_t[]){ l.items }, ARG_T(x), ARG_T(out), ARG_I64(total), ARG_I64(s->parts), ARG_I64(s->chunk), ARG_I64(s->length), ARG_I32(l.lanes), ARG_F32(divisor), ARG_LOCAL(8 * l.items));
+}
+
+static clattn_status run_lanes(clattn_call *call, const clattn_reduce_args *a, const stage *s, const clattn_tensor *x, clattn_tensor *out, double divisor) {
+    return run_shared(call, a, s, x, out, divisor, false);
+}
+
+static clattn_status run_subgroups(clattn_call *call, const clattn_reduce_args *a, const stage *s, const clattn_tensor *x, clattn_tensor *out, double divisor) {
+    return run_shared(call, a, s, x, out, divisor, true);
+}
+
+typedef clattn_status stage_fn(clattn_call *call, const clattn_reduce_args *a, const stage *s, const clattn_tensor *x, clattn_tensor *out, double divisor);
+
+/* Rows that lie one after the other, in one stage or two. */
+static clattn_status run_stages(clattn_call *call, const clattn_reduce_args *a, int64_t wanted, int64_t least, stage_fn *run) {
     const double divisor = divisor_of(a, pick(a, true).count);
-    const stage first = make_stage(pick(a, false).count, pick(a, true).count, 4 * (int64_t)clattn_call_device(call)->compute_units, GROUP_ELEMENTS);
-    if (first.parts == 1) return run_rows(call, a, &first, a->x, a->out, divisor);
+    const stage first = make_stage(pick(a, false).count, pick(a, true).count, wanted, least);
+    if (first.parts == 1) return run(call, a, &first, a->x, a->out, divisor);
     clattn_tensor partial;
     clattn_status status = clattn_scratch(call, &partial, CLATTN_F32, 2, (int64_t[]){ first.rows, first.parts });
-    if (!status) status = run_rows(call, a, &first, a->x, &partial, 1);
+    if (!status) status = run(call, a, &first, a->x, &partial, 1);
     const stage second = { .rows = first.rows, .length = first.parts, .parts = 1, .chunk = first.parts };
-    return status ? status : run_rows(call, a, &second, &partial, a->out, divisor);
+    return status ? status : run(call, a, &second, &partial, a->out, divisor);
+}
+
+static clattn_status enqueue_rows(clattn_call *call, const void *raw) {
+    return run_stages(call, raw, 4 * (int64_t)clattn_call_device(call)->compute_units, GROUP_ELEMENTS, run_rows);
+}
+
+static const char *shared_refusal(const clattn_call *call, const clattn_reduce_args *a, bool subgroups) {
+    const char *refusal = layout_refusal(a);
+    return refusal ? refusal : clattn_lanes_refusal(call, pick(a, false).count, pick(a, true).count, subgroups);
+}
+
+static const char *gpu_row_refusal(const clattn_call *call, const void *raw) {
+    return shared_refusal(call, raw, false);
+}
+
+static const char *gpu_row_subgroup_refusal(const clattn_call *call, const void *raw) {
+    return shared_refusal(call, raw, true);
+}
+
+static clattn_status enqueue_gpu_row(clattn_call *call, const void *raw) {
+    return run_stages(call, raw, MANY_GROUPS, GROUP_ELEMENTS, run_lanes);
+}
+
+static clattn_status enqueue_gpu_row_subgroup(clattn_call *call, const void *raw) {
+    return run_stages(call, raw, MANY_GROUPS, GROUP_ELEMENTS, run_subgroups);
 }
 
 static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {
@@ -141,6 +186,8 @@ static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {
 
 static const clattn_variant variants[] = {
     { "rows", rows_refusal, enqueue_rows },
+    { "gpu_row_subgroup", gpu_row_subgroup_refusal, enqueue_gpu_row_subgroup },
+    { "gpu_row", gpu_row_refusal, enqueue_gpu_row },
     { "scalar", NULL, enqueue_scalar },
 };
 

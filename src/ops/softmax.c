@@ -1,5 +1,7 @@
 /* softmax and log_softmax along one axis. */
-#include "op.h"
+#include "lanes.h"
+
+#define MOST_HELD ((size_t)512 << 10) /* bytes of a row that the caches near a core keep */
 
 static const clattn_field fields[] = {
     CLATTN_IN(clattn_softmax_args, x, "..", 0, "any shape"),
@@ -32,25 +34,65 @@ static const char *rows_refusal(const clattn_call *call, const void *raw) {
     return a->mask ? "there is a mask" : NULL;
 }
 
+static const char *options_of(const clattn_call *call, const clattn_softmax_args *a) {
+    const bool logarithm = strcmp(call->op->name, "log_softmax") == 0;
+    if (logarithm) return a->mask ? "-DLOG -DMASK" : "-DLOG";
+    return a->mask ? "-DMASK" : "";
+}
+
 static clattn_status enqueue_rows(clattn_call *call, const void *raw) {
     const clattn_softmax_args *a = raw;
     const int64_t rows = clattn_dim(call, "outer"), length = clattn_dim(call, "length");
     const int64_t per_group = length > 16384 ? 1 : 1 + 16384 / (length + 1);
     const size_t groups = (size_t)((rows + per_group - 1) / per_group);
-    const char *options = strcmp(call->op->name, "log_softmax") == 0 ? "-DLOG" : "";
-    return clattn_run_kernel(call, "softmax", "rows", options, 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(a->x), ARG_T(a->out), ARG_I64(rows), ARG_I64(length), ARG_I64(per_group), ARG_F32(1 / (double)a->temperature.value));
+    const size_t held = (size_t)(length + 15) / 16 * 64;
+    const bool holds = strcmp(call->op->name, "softmax") == 0 && held <= MOST_HELD && held <= clattn_call_device(call)->local_memory;
+    char options[64];
+    snprintf(options, sizeof options, "%s%s%s", options_of(call, a), holds ? " -DHOLD" : "", clattn_streams(call, a->out) ? " -DSTREAM" : "");
+    return clattn_run_kernel(call, "softmax", "rows", options, 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(a->x), ARG_T(a->out), ARG_I64(rows), ARG_I64(length), ARG_I64(per_group), ARG_F32(1 / (double)a->temperature.value), ARG_LOCAL(holds ? held : 64));
+}
+
+/* Rows along the last axis, shared among the items of groups. */
+static const char *shared_refusal(const clattn_call *call, bool subgroups) {
+    if (clattn_dim(call, "inner") != 1) return "the axis is not the innermost";
+    return clattn_lanes_refusal(call, clattn_dim(call, "outer"), clattn_dim(call, "length"), subgroups);
+}
+
+static const char *gpu_row_refusal(const clattn_call *call, const void *raw) {
+    (void)raw;
+    return shared_refusal(call, false);
+}
+
+static const char *gpu_row_subgroup_refusal(const clattn_call *call, const void *raw) {
+    (void)raw;
+    return shared_refusal(call, true);
+}
+
+static clattn_status run_shared(clattn_call *call, const clattn_softmax_args *a, bool subgroups) {
+    const int64_t rows = clattn_dim(call, "outer"), length = clattn_dim(call, "length");
+    clattn_lanes l;
+    const clattn_status status = clattn_lanes_choose(call, "softmax", "gpu_row", options_of(call, a), rows, length, true, subgroups, &l);
+    return status ? status : clattn_run_kernel(call, "softmax", "gpu_row", l.options, 1, (size_t[]){ l.groups * l.items }, (size_t[]){ l.items }, ARG_T(a->x), ARG_T(a->mask), ARG_T(a->out), clattn_arg_broadcast8(a->mask, a->x->rank, a->x->shape), clattn_arg_shape8(a->x), ARG_I32(a->x->rank), ARG_I32(clattn_dim(call, "axis")), ARG_I64(rows), ARG_I32(length), ARG_I32(l.lanes), ARG_F32(1 / (double)a->temperature.value), ARG_LOCAL(4 * l.items));
+}
+
+static clattn_status enqueue_gpu_row(clattn_call *call, const void *raw) {
+    return run_shared(call, raw, false);
+}
+
+static clattn_status enqueue_gpu_row_subgroup(clattn_call *call, const void *raw) {
+    return run_shared(call, raw, true);
 }
 
 static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {
     const clattn_softmax_args *a = raw;
     const int64_t outer = clattn_dim(call, "outer"), inner = clattn_dim(call, "inner");
-    char options[48];
-    snprintf(options, sizeof options, "%s%s", strcmp(call->op->name, "log_softmax") == 0 ? "-DLOG " : "", a->mask ? "-DMASK" : "");
-    return clattn_run_kernel(call, "softmax", "scalar", options, 1, (size_t[]){ (size_t)(outer * inner) }, (size_t[]){ 0 }, ARG_T(a->x), ARG_T(a->mask), ARG_T(a->out), clattn_arg_broadcast8(a->mask, a->x->rank, a->x->shape), clattn_arg_shape8(a->x), ARG_I32(a->x->rank), ARG_I32(clattn_dim(call, "axis")), ARG_I64(outer), ARG_I64(clattn_dim(call, "length")), ARG_I64(inner), ARG_F32(1 / (double)a->temperature.value));
+    return clattn_run_kernel(call, "softmax", "scalar", options_of(call, a), 1, (size_t[]){ (size_t)(outer * inner) }, (size_t[]){ 0 }, ARG_T(a->x), ARG_T(a->mask), ARG_T(a->out), clattn_arg_broadcast8(a->mask, a->x->rank, a->x->shape), clattn_arg_shape8(a->x), ARG_I32(a->x->rank), ARG_I32(clattn_dim(call, "axis")), ARG_I64(outer), ARG_I64(clattn_dim(call, "length")), ARG_I64(inner), ARG_F32(1 / (double)a->temperature.value));
 }
 
 static const clattn_variant variants[] = {
     { "rows", rows_refusal, enqueue_rows },
+    { "gpu_row_subgroup", gpu_row_subgroup_refusal, enqueue_gpu_row_subgroup },
+    { "gpu_row", gpu_row_refusal, enqueue_gpu_row },
     { "scalar", NULL, enqueue_scalar },
 };
 

@@ -10,6 +10,13 @@ Test(layer_norm, against_reference) {
         "layer_norm x[2,40]:nan,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19", "layer_norm x[2,20]:inf,1", "layer_norm x[1,100003]*3 gamma[100003]", "layer_norm x[2000,3]", NULL });
 }
 
+/* One row to a few items, to all of a group, held in its registers to different degrees, and read twice. */
+Test(layer_norm, rows_of_any_length) {
+    test_cases((const char *const[]){
+        "layer_norm x[5,200]", "layer_norm x[3,2000] gamma[2000]", "layer_norm x[2,4096] beta[4096]", "layer_norm x[2,8191]", "layer_norm x[2,8193]", "layer_norm x[2,9000]:3.3", "layer_norm x[2,9000]:1e7 gamma[9000]", "layer_norm x[2,9000]:1000.5,1001,1002.25 eps=0.5", "layer_norm x[2,9000]*1e10", "layer_norm x[2,9000]:inf,1",
+        "layer_norm x[2,9000]:1,nan", "rms_norm x[3,2000]", "rms_norm x[2,9000] gamma[9000]", "rms_norm x[2,9000]:1,nan", "group_norm x[2,6,40,50] groups=2 gamma[6] beta[6]", "group_norm x[2,2,90,100] groups=1 gamma[2] beta[2]", NULL });
+}
+
 Test(rms_norm, against_reference) {
     test_cases((const char *const[]){
         "rms_norm x[1]", "rms_norm x[3,1]", "rms_norm x[5,0]", "rms_norm x[0,5]", "rms_norm x[1,15]", "rms_norm x[5,16] gamma[16]", "rms_norm x[4,17] gamma[17] beta[17]", "rms_norm x[3,65] beta[65]", "rms_norm x[3,1025] gamma[1025]",

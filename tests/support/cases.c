@@ -34,12 +34,13 @@ static void note(reached_list *list, const clattn_op *op, const char *variant, i
     list->runs[i] += runs;
 }
 
-/* Where every variant can run: a CPU whose local memory is ordinary memory, nothing masked. Elsewhere the last of an
- * operation, which fits everything, must be reached. */
+/* Where every variant can run, but for what needs subgroups: a CPU whose local memory is ordinary memory, nothing masked.
+ * Elsewhere the last of an operation, which fits everything, must be reached. */
 static bool must_be_reached(clattn_context *context, const clattn_op *op, const char *variant) {
     if (strcmp(variant, "clblast") == 0) return false; /* CPUs are never given it: tests/device/clblast.c asks for it */
     const clattn_device_info *info = clattn_context_device(context);
     const char *caps = getenv("CLATTN_CAPS");
+    if (strstr(variant, "subgroup") && !info->subgroups) return false;
     if (info->kind == CLATTN_DEVICE_CPU && info->local_memory >= 128 << 10 && !(caps && *caps)) return true;
     size_t i = 0;
     while (clattn_op_variant(op, i + 1)) i++;
