@@ -99,6 +99,9 @@ expect 2 "expected an integer" "$tool" cache clear --keep lots
 # ---- JSON for programs ----
 expect 0 '"alignment":[[' "$tool" translate --json "two hundred and eighty-one"
 is_json printed
+expect 0 "deux cent quatre-vingt-un" "$tool" translate --model luong --beam 4 "two hundred and eighty-one"
+expect 2 "the models are rnnsearch, luong" "$tool" translate --model bert twenty
+expect 2 "1..64" "$tool" translate --beam 65 twenty
 expect 2 '"unknown_word":"zebra"' "$tool" translate --json "zebra"
 expect 0 '"probabilities"' "$tool" classify --json "$source/digits/3_0.png"
 is_json printed

@@ -27,6 +27,7 @@ expect op attention --set cau -- causal=
 expect op softmax --variant "" -- scalar
 expect op --exp -- --explain
 expect cache ve -- verify
+expect translate --model lu -- luong
 expect doctor --op lin -- linear
 expect devices --device "" -- 0:0
 exit $failed
