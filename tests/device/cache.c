@@ -108,7 +108,7 @@ Test(cache, damage) {
         put(path, good, lengths[i]);
         expect_rebuilt(what);
     }
-    for (size_t at = 0; at < size; at += at < HEADER ? 7 : size / 9 + 1) {
+    for (size_t at = 0; at < size; at += at < HEADER ? 1 : size / 9 + 1) {
         memcpy(bad, good, size);
         bad[at] ^= 1;
         put(path, bad, size);
@@ -123,6 +123,57 @@ Test(cache, damage) {
     cr_expect_eq(count_lines(&lines, "loaded softmax"), 1, "the damaged entry was not replaced: %s", lines.text);
     free(good);
     free(bad);
+}
+
+static bool keep_state(void *user, const clattn_cache_entry *found) {
+    *(clattn_cache_state *)user = found->state;
+    return true;
+}
+
+static clattn_cache_state state_of_the_entry(void) {
+    clattn_cache_state state = CLATTN_CACHE_VALID;
+    char message[200] = "";
+    cr_assert_eq(clattn_cache_visit(scratch_directory(), keep_state, &state, message, sizeof message), CLATTN_OK, "%s", message);
+    return state;
+}
+
+static void put_byte(FILE *file, size_t at, unsigned char value) {
+    cr_assert(fseek(file, (long)at, SEEK_SET) == 0 && fputc(value, file) == value && fflush(file) == 0);
+}
+
+/* Each byte of the entry, as the check that stands before every driver sees it. */
+Test(cache, every_byte, .timeout = 600) {
+    char path[512];
+    size_t size;
+    use(scratch_directory());
+    snprintf(path, sizeof path, "%s", entry());
+    unsigned char *good = contents(path, &size);
+    FILE *file = fopen(path, "r+b");
+    cr_assert_not_null(file);
+    cr_assert_eq(state_of_the_entry(), CLATTN_CACHE_VALID);
+    for (size_t at = 0; at < size; at++) {
+        put_byte(file, at, good[at] ^ (unsigned char)(1 << at % 8));
+        cr_expect_neq(state_of_the_entry(), CLATTN_CACHE_VALID, "byte %zu of %zu is damaged, unseen", at, size);
+        put_byte(file, at, good[at]);
+    }
+    cr_expect_eq(state_of_the_entry(), CLATTN_CACHE_VALID);
+    fclose(file);
+    free(good);
+}
+
+/* What a later release may write under this name. */
+Test(cache, a_newer_version) {
+    char path[512];
+    size_t size;
+    use(scratch_directory());
+    snprintf(path, sizeof path, "%s", entry());
+    unsigned char *bytes = contents(path, &size);
+    bytes[7]++;
+    put(path, bytes, size);
+    cr_expect_eq(state_of_the_entry(), CLATTN_CACHE_OTHER_VERSION);
+    expect_rebuilt("another version");
+    cr_expect_eq(state_of_the_entry(), CLATTN_CACHE_VALID);
+    free(bytes);
 }
 
 /* An entry of an older driver under this one's name: its key tells. */
