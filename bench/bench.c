@@ -23,7 +23,7 @@ static const char help[] =
     "  --peers              time other libraries too, in turns with clattn (bench/peers/setup.sh installs them)\n"
     "  --rounds N           turns that each takes (5)\n"
     "  --turn MS            how long a turn lasts, at least one run (40)\n"
-    "  --quick              only the checks, peers included: nothing is timed\n"
+    "  --quick              only the checks, peers included; with --rounds their sizes are timed, which means little\n"
     "  --plot FILE.png      a picture: fractions, ratios to the peers, and how the time grows\n"
     "  --from FILE.json     print or plot an earlier report instead of measuring\n"
     "  --list               the cases\n"
@@ -141,8 +141,8 @@ static int with_peers(measure_plan *plan, const bench_options *options, json_t *
 }
 
 static int measure(clattn_context *context, const bench_options *options, json_t **report) {
-    measure_plan plan = { .context = context, .rounds = options->quick ? 0 : options->rounds, .turn = 1e-3 * (double)options->turn, .small = options->quick };
-    const clattn_status status = options->quick ? CLATTN_OK : clattn_device_peaks(context, true, &plan.peaks);
+    measure_plan plan = { .context = context, .rounds = options->rounds >= 0 ? options->rounds : options->quick ? 0 : 5, .turn = 1e-3 * (double)options->turn, .small = options->quick };
+    const clattn_status status = plan.rounds == 0 ? CLATTN_OK : clattn_device_peaks(context, !options->quick, &plan.peaks);
     if (status) return cli_failed(COMMAND, context, status);
     if (options->peers) return with_peers(&plan, options, report);
     *report = report_open(&plan);
@@ -185,7 +185,7 @@ static int list_cases(void) {
 }
 
 int cli_bench(int argc, char **argv) {
-    bench_options options = { .device = { .command = COMMAND }, .rounds = 5, .turn = 40 };
+    bench_options options = { .device = { .command = COMMAND }, .rounds = -1, .turn = 40 };
     options.names = calloc((size_t)argc + 1, sizeof *options.names);
     if (!options.names) return cli_error(COMMAND, "out of memory");
     int code = parse(argc, argv, &options);

@@ -94,6 +94,7 @@ static bool launch(const peer_list *list, peer_process *p) {
     snprintf(path, sizeof path, "%s/%s", list->directory, p->driver);
     snprintf(threads, sizeof threads, "%u", list->threads);
     setenv("CLATTN_BENCH_THREADS", threads, 1);
+    setenv("PYTHONDONTWRITEBYTECODE", "1", 1);
     const bool piped = pipe(to) == 0 && pipe(from) == 0;
     if (piped) {
         fcntl(to[1], F_SETFD, FD_CLOEXEC); /* another peer that holds it would keep this one's input open */

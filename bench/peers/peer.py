@@ -17,6 +17,17 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 
+def one_line(error):
+    return " ".join((type(error).__name__ + ": " + str(error)).split())[:240]
+
+
+try:
+    import numpy as np
+except ImportError as missing:
+    print("unsupported " + one_line(missing))
+    sys.exit()
+
+
 class Unsupported(Exception):
     """The library has no call for this case."""
 
@@ -25,19 +36,18 @@ class Case:
     """operation: its name. x["query"]: an input. words["causal"]: a parameter's text. outputs: those asked for."""
 
     def __init__(self, directory):
-        import numpy
         with open(os.path.join(directory, "case"), encoding="utf-8") as file:
             words = file.read().split()
         self.operation, self.x, self.words, self.outputs = words[0], {}, {}, []
         for word in words[1:]:
             name = re.match(r"(\w+)\[", word)
             if name:
-                self.x[name[1]] = numpy.load(os.path.join(directory, name[1] + ".npy"))
+                self.x[name[1]] = np.load(os.path.join(directory, name[1] + ".npy"))
             elif "=" in word:
                 self.words.update([word.split("=", 1)])
             elif word != "->":
                 self.outputs.append(word)
-        if any(array.dtype == numpy.float16 for array in self.x.values()):
+        if any(array.dtype == np.float16 for array in self.x.values()):
             raise Unsupported("f16 storage is compared with f32 storage of clattn's own")
 
     def only(self, *names):
@@ -68,16 +78,11 @@ def times(run, runs):
     return "times " + " ".join("%.9f" % max(value, 1e-9) for value in seconds)
 
 
-def one_line(error):
-    return " ".join((type(error).__name__ + ": " + str(error)).split())[:240]
-
-
 def prepare(make, directory):
-    import numpy
     run, result = make(Case(directory))
     run()
     for name, array in result().items():
-        numpy.save(os.path.join(directory, "out.%s.npy" % name), numpy.ascontiguousarray(array))
+        np.save(os.path.join(directory, "out.%s.npy" % name), np.ascontiguousarray(array))
     return run
 
 

@@ -9,5 +9,5 @@ install_missing python3 python3-venv g++ libc6-dev libdnnl-dev libopenblas0 libc
 [ -x "$directory/bin/python" ] || python3 -m venv "$directory"
 "$directory/bin/pip" install --quiet --requirement "$here/requirements.txt"
 mkdir -p "$directory/lib"
-cc -std=c11 -O2 -shared -fPIC -o "$directory/lib/onednn.so" "$here/onednn.c" -ldnnl
+g++ -std=c++14 -O2 -shared -fPIC -o "$directory/lib/onednn.so" "$here/onednn.cpp" -ldnnl
 echo "clattn bench --peers finds them with $directory/bin/python"
