@@ -17,8 +17,8 @@ __kernel void copy_strided(__global const element *restrict from, const long fro
     vstore8(from_strides, 0, a);
     vstore8(to_strides, 0, b);
     for (int i = rank - 1; i >= 0; i--) {
-        const long index = rest % sizes[i];
-        rest /= sizes[i];
+        const long above = rest / sizes[i], index = rest - above * sizes[i];
+        rest = above;
         from_at += index * a[i];
         to_at += index * b[i];
     }

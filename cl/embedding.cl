@@ -24,7 +24,7 @@ SINGLE void rows(IN(table), IN_INT(ids), OUT(out), const long count, const long 
 __kernel void scalar(IN(table), IN_INT(ids), OUT(out), const long count, const long V, const long E, const long4 strides) {
     const long i = get_global_id(0);
     if (i >= count * E) return;
-    const long id = ids[ids_offset + i / E];
+    const int id = ids[ids_offset + i / E]; /* compared as int: made long, rusticl takes a negative one for a positive one */
     out[out_offset + i] = id >= 0 && id < V ? table[table_offset + id * strides.s0 + i % E * strides.s1] : 0.0f;
 }
 #endif

@@ -30,7 +30,8 @@ __kernel void scalar(IN(x), IN_INT(indices), OUT(out), const long count, const l
     if (at >= count) return;
     SHIFT(x);
     SHIFT(indices);
-    const long row = at / inner, o = row / index_count, id = indices[row - o * index_count];
+    const long row = at / inner, o = row / index_count;
+    const int id = indices[row - o * index_count]; /* compared as int: made long, rusticl takes a negative one for a positive one */
     out[out_offset + at] = id < 0 || id >= n ? 0.0f : x[(o * n + id) * inner + at - row * inner];
 }
 #endif

@@ -42,7 +42,7 @@ __kernel void scalar(IN_PLACE(x), IN(cosines), IN(sines), IN_INT(positions), OUT
     const long b = head / heads, h = head - b * heads;
 #ifdef POSITIONS
     SHIFT(positions);
-    const long row = positions[b * times + t];
+    const int row = positions[b * times + t]; /* compared as int: made long, rusticl takes a negative one for a positive one */
 #else
     const long row = b * batch_rows + t;
 #endif
