@@ -24,9 +24,11 @@ const clattn_device_info *clattn_call_device(const clattn_call *call) {
     return clattn_context_device(call->context);
 }
 
+/* rusticl's llvmpipe is a CPU that runs work-items as the lanes of vectors, as GPUs do: groups of one leave its lanes idle,
+ * and it compiles kernels on float16 for minutes. */
 bool clattn_call_cpu(const clattn_call *call, size_t local_bytes) {
     const clattn_device_info *info = clattn_call_device(call);
-    return info->kind == CLATTN_DEVICE_CPU && info->local_memory >= local_bytes;
+    return info->kind == CLATTN_DEVICE_CPU && !strstr(info->platform, "rusticl") && info->local_memory >= local_bytes;
 }
 
 bool clattn_tensor_dense(const clattn_tensor *tensor) {
@@ -276,11 +278,12 @@ static clattn_status pack_outputs(clattn_call *call, void *args, bool half, unpa
 
 /* ---- Choosing ---- */
 
-static const clattn_variant *choose(clattn_call *call, const void *args, const char *name) {
+/* The first that can serve from index `*at` on, which is left behind it. */
+static const clattn_variant *choose(clattn_call *call, const void *args, const char *name, size_t *at) {
     const clattn_op_code *code = call->op->code;
     const char *last = "";
-    for (size_t i = 0; i < code->variant_count; i++) {
-        const clattn_variant *variant = &code->variants[i];
+    while (*at < code->variant_count) {
+        const clattn_variant *variant = &code->variants[(*at)++];
         if (name && strcmp(name, variant->name)) continue;
         const char *refusal = variant->refusal ? variant->refusal(call, args) : NULL;
         if (!refusal && !name && code->reserve) refusal = code->reserve(call, args, variant);
@@ -307,10 +310,10 @@ static bool all_outputs_empty(const clattn_op *op, const void *args) {
     return true;
 }
 
-static clattn_status run_checked(clattn_call *call, void *args, const char *variant_name, const char **chosen) {
+static clattn_status run_checked(clattn_call *call, void *args, const char *variant_name, size_t *at, const char **chosen) {
     unpack_list list = { .count = 0 };
     stand_ins packed = { .count = 0 };
-    const clattn_variant *variant = choose(call, args, variant_name);
+    const clattn_variant *variant = choose(call, args, variant_name, at);
     if (!variant) return CLATTN_ERROR_UNSUPPORTED;
     if (chosen) *chosen = variant->name;
     if (all_outputs_empty(call->op, args)) return CLATTN_OK;
@@ -332,16 +335,24 @@ static void release_locals(clattn_call *call, clattn_status status) {
     while (call->local_count) clattn_tensor_free(&call->locals[--call->local_count]);
 }
 
-clattn_status clattn_op_run(clattn_context *context, const clattn_op *op, const void *args, const char *variant, const char **chosen) {
+static clattn_status run_from(clattn_context *context, const clattn_op *op, const void *args, const char *variant, size_t *at, const char **chosen) {
     _Alignas(16) char copy[MAX_ARGS_SIZE];
-    if (!context || !clattn_context_device(context) || !op) return CLATTN_ERROR_ARGUMENT;
     clattn_call call = { .context = context, .op = op };
     if (!args) return clattn_call_fail(&call, CLATTN_ERROR_ARGUMENT, "args is NULL");
     memcpy(copy, args, op->args_size);
     clattn_status status = clattn_check_inputs(&call, copy, false);
     if (!status) status = clattn_check_outputs(&call, copy, false);
-    if (!status) status = run_checked(&call, copy, variant, chosen);
+    if (!status) status = run_checked(&call, copy, variant, at, chosen);
     release_locals(&call, status);
+    return status;
+}
+
+/* A kernel may be granted less than its device has, which is known once it is built: then the next variant serves. */
+clattn_status clattn_op_run(clattn_context *context, const clattn_op *op, const void *args, const char *variant, const char **chosen) {
+    size_t at = 0;
+    if (!context || !clattn_context_device(context) || !op) return CLATTN_ERROR_ARGUMENT;
+    clattn_status status = run_from(context, op, args, variant, &at, chosen);
+    while (status == CLATTN_ERROR_UNSUPPORTED && !variant && at > 0 && at < op->code->variant_count) status = run_from(context, op, args, NULL, &at, chosen);
     return status;
 }
 
