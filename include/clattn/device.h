@@ -117,6 +117,7 @@ typedef struct clattn_launch_record {
     size_t max_work_group;      /* what the driver allows for this kernel */
     uint64_t local_memory;      /* of a work-group, as the driver says */
     uint64_t private_memory;    /* of a work-item, as the driver says */
+    uint64_t bytes;             /* of the buffers it was given, each counted once; up to a sixteenth more than their tensors; 0: not known */
     uint64_t memory_used;       /* device memory of the context's tensors and temporaries at this time */
     double seconds;             /* on the device; negative: the queue keeps no times */
 } clattn_launch_record;

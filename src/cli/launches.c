@@ -78,6 +78,27 @@ static void size_text(char *text, size_t size, const size_t values[3], int dimen
     for (int i = 0; i < dimensions && used >= 0 && (size_t)used < size; i++) used += snprintf(text + used, size - (size_t)used, "%s%zu", i ? " x " : "", values[i]);
 }
 
+/* What one launch has to do, as far as it is known, and how near to the device's peaks it comes. */
+typedef struct share {
+    double flops, fraction; /* negative: not known */
+} share;
+
+static share share_of(const launches *l, const launch *one, double seconds) {
+    share s = { .flops = l->count == 1 && l->peak_flops > 0 ? l->flops : -1, .fraction = -1 };
+    if (seconds <= 0 || l->peak_bytes <= 0 || !one->record.bytes) return s;
+    s.fraction = (double)one->record.bytes / l->peak_bytes / seconds;
+    if (s.flops / l->peak_flops / seconds > s.fraction) s.fraction = s.flops / l->peak_flops / seconds;
+    return s;
+}
+
+static void print_share(const launches *l, const launch *one, double seconds, FILE *stream) {
+    const share s = share_of(l, one, seconds);
+    if (s.fraction < 0) return;
+    fprintf(stream, "  buffers of %.4g MB: %.4g GB/s", 1e-6 * (double)one->record.bytes, 1e-9 * (double)one->record.bytes / seconds);
+    if (s.flops >= 0) fprintf(stream, ", %.4g GFLOP/s", 1e-9 * s.flops / seconds);
+    fprintf(stream, "; %.3g %% of the device's limit\n", 100 * s.fraction);
+}
+
 static void print_one(const launches *l, const launch *one, size_t number, double total, FILE *stream) {
     char global[80], local[80];
     const clattn_launch_record *r = &one->record;
@@ -94,6 +115,7 @@ static void print_one(const launches *l, const launch *one, size_t number, doubl
     }
     fprintf(stream, "  %s work-items in groups of %s (the driver allows %zu)\n", global, local, r->max_work_group);
     fprintf(stream, "  local memory %llu B a group, private %llu B an item, workspace %llu B\n", (unsigned long long)r->local_memory, (unsigned long long)r->private_memory, (unsigned long long)workspace(l, one));
+    print_share(l, one, seconds, stream);
     if (*one->options) fprintf(stream, "  options %s\n", one->options);
 }
 
@@ -117,9 +139,11 @@ json_t *launches_array(const launches *l) {
         const launch *one = &l->list[i];
         const clattn_launch_record *r = &one->record;
         const double seconds = median(l, one);
-        json_array_append_new(all, json_pack("{s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:o}", "kernel", json_text(one->kernel), "options", json_text(one->options),
+        const share s = share_of(l, one, seconds);
+        json_array_append_new(all, json_pack("{s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "kernel", json_text(one->kernel), "options", json_text(one->options),
             "global", sizes_array(r->global, r->dimensions), "local", sizes_array(r->local, r->dimensions), "max_work_group", (json_int_t)r->max_work_group,
-            "local_memory", (json_int_t)r->local_memory, "private_memory", (json_int_t)r->private_memory, "workspace", (json_int_t)workspace(l, one), "seconds", seconds < 0 ? json_null() : json_finite(seconds)));
+            "local_memory", (json_int_t)r->local_memory, "private_memory", (json_int_t)r->private_memory, "workspace", (json_int_t)workspace(l, one), "bytes", (json_int_t)r->bytes, "seconds", seconds < 0 ? json_null() : json_finite(seconds),
+            "flops", s.flops < 0 ? json_null() : json_finite(s.flops), "limit_fraction", s.fraction < 0 ? json_null() : json_finite(s.fraction)));
     }
     return all;
 }

@@ -18,6 +18,8 @@ typedef struct launches {
     long runs, run;
     uint64_t before; /* device memory in use before the first run */
     bool failed;     /* out of memory: the list is not complete */
+    double flops;    /* of the operation; one launch's own where it is the only one */
+    double peak_flops, peak_bytes; /* a second; 0: not known */
 } launches;
 
 /* Collects from now on; launches_next_run after each run but the last. Free it with launches_free. */

@@ -8,6 +8,7 @@ static clattn_status find_limits(op_job *job) {
     op_times *t = &job->times;
     clattn_status status = clattn_op_work(job->context, job->op, job->args, &t->flops, &t->bytes);
     if (!status) status = clattn_device_peaks(job->context, false, &t->peaks);
+    if (!status) job->launches.flops = t->flops, job->launches.peak_flops = t->peaks.flops, job->launches.peak_bytes = t->peaks.copy_bytes;
     if (status || t->seconds.median <= 0 || t->peaks.flops <= 0 || t->peaks.copy_bytes <= 0) return status;
     const double arithmetic = t->flops / t->peaks.flops, traffic = t->bytes / t->peaks.copy_bytes;
     t->limit_fraction = (arithmetic > traffic ? arithmetic : traffic) / t->seconds.median;

@@ -29,11 +29,24 @@ static uint64_t kernel_bytes(const clattn_context *context, const clattn_program
     return clGetKernelWorkGroupInfo(program->kernel, context->device, name, sizeof bytes, &bytes, NULL) == CL_SUCCESS ? bytes : 0;
 }
 
+/* A buffer that is given twice counts once. */
+static uint64_t buffer_bytes(const clattn_launch_info *info) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < info->arg_count; i++) {
+        const clattn_buffer *buffer = info->args[i].kind == CLATTN_ARG_BUFFER ? info->args[i].as.memory.buffer : NULL;
+        for (size_t k = 0; k < i && buffer; k++)
+            if (info->args[k].kind == CLATTN_ARG_BUFFER && info->args[k].as.memory.buffer == buffer) buffer = NULL;
+        bytes += buffer ? buffer->size : 0;
+    }
+    return bytes;
+}
+
 void clattn_trace_tell(clattn_context *context, const clattn_program *program, const clattn_launch_info *info, const size_t *global, const size_t *local, cl_event event) {
     clattn_launch_record record = {
         .source = program->source, .kernel = program->kernel_name, .options = program->options,
         .dimensions = info->dimensions, .max_work_group = program->max_work_group,
         .local_memory = kernel_bytes(context, program, CL_KERNEL_LOCAL_MEM_SIZE), .private_memory = kernel_bytes(context, program, CL_KERNEL_PRIVATE_MEM_SIZE),
+        .bytes = buffer_bytes(info),
         .seconds = context->profiling ? seconds_of(event) : -1,
     };
     for (int i = 0; i < 3; i++) {

@@ -113,6 +113,8 @@ expect 0 "launch 1: softmax/" "$tool" explain --case 'softmax x[10,200]'
 expect 0 "local memory" "$tool" explain --case 'attention query[1,2,5,16] key[1,2,7,16] value[1,2,7,16]'
 expect 0 "launch 1: softmax/scalar" "$tool" explain --case 'softmax x[10,200]' --variant scalar
 expect 0 "(100 %)" "$tool" profile --case 'softmax x[10,200]' --repeat 3
+expect 0 "% of the device's limit" "$tool" profile --case 'cbam x[1,8,16,16] w1[2,8] w2[8,2] weight[1,2,7,7]' --repeat 3
+expect 0 "GFLOP/s; " "$tool" profile --case 'softmax x[10,200]'
 expect 0 '"seconds"' "$tool" profile --case 'softmax x[10,200]' --json
 is_json printed
 expect 2 "cannot read" "$tool" profile --case 'softmax x'

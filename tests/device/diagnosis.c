@@ -30,7 +30,7 @@ typedef struct trace {
     int launches, timed;
     char source[64];
     size_t global, local;
-    uint64_t memory;
+    uint64_t memory, bytes;
 } trace;
 
 static void take_launch(void *user, const clattn_launch_record *record) {
@@ -41,6 +41,7 @@ static void take_launch(void *user, const clattn_launch_record *record) {
     t->global = record->global[0] * record->global[1] * record->global[2];
     t->local = record->local[0] * record->local[1] * record->local[2];
     t->memory = record->memory_used;
+    t->bytes = record->bytes;
 }
 
 Test(diagnosis, traces_without_times) {
@@ -54,6 +55,7 @@ Test(diagnosis, traces_without_times) {
     cr_expect_str_eq(t.source, "softmax");
     cr_expect(t.local >= 1 && t.global >= t.local);
     cr_expect_geq(t.memory, 2 * 21 * sizeof(float));
+    cr_expect(t.bytes >= 2 * 21 * sizeof(float) && t.bytes <= t.memory, "%llu of %llu", (unsigned long long)t.bytes, (unsigned long long)t.memory);
     clattn_trace(context, NULL, NULL);
     run_case(context, "softmax x[3,7]");
     cr_expect_eq(t.launches, 1);
