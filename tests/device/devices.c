@@ -84,6 +84,32 @@ Test(devices, environment) {
     expect_opens(NULL, "the best of");
 }
 
+/* Contexts on different devices of one platform, used in turns. PoCL makes three of a machine's cores. */
+Test(devices, two_at_once) {
+    clattn_device_info infos[8];
+    log_lines lines;
+    clattn_context *contexts[2];
+    clattn_case *cases[2];
+    char spec[8];
+    size_t total = 0, count = 0;
+    unsetenv("CLATTN_DEVICE");
+    setenv("POCL_DEVICES", "pthread pthread basic", 1);
+    cr_assert_eq(clattn_device_list(infos, 8, &total, NULL, 0), CLATTN_OK);
+    while (count < 8 && count < total && strcmp(infos[count].platform, infos[0].platform) == 0) count++;
+    if (strstr(infos[0].platform, "Portable Computing Language")) cr_assert_eq(count, 3, "%zu devices", count);
+    for (int i = 0; i < 2; i++) {
+        snprintf(spec, sizeof spec, "0:%d", i ? (int)count - 1 : 0);
+        cr_assert_eq(open_with(spec, &lines, &contexts[i]), CLATTN_OK, "%s: %s", spec, clattn_message(contexts[i]));
+        cr_assert_eq(clattn_case_open(contexts[i], "linear x[9,33] weight[17,33] bias[17]", (uint64_t)i, 0, &cases[i]), CLATTN_OK, "%s", clattn_message(contexts[i]));
+    }
+    for (int turn = 0; turn < 4; turn++) cr_expect_eq(clattn_op_run(contexts[turn % 2], clattn_case_op(cases[turn % 2]), clattn_case_args(cases[turn % 2]), NULL, NULL), CLATTN_OK);
+    for (int i = 0; i < 2; i++) cr_expect_eq(clattn_case_check(cases[i], NULL), CLATTN_OK, "%s", clattn_message(contexts[i]));
+    for (int i = 0; i < 2; i++) {
+        clattn_case_close(&cases[i]);
+        clattn_close(&contexts[i]);
+    }
+}
+
 /* ---- Machines without a device ---- */
 
 static void write_icd(const char *name, const char *library) {
