@@ -46,17 +46,6 @@ on_rusticl() {
     env LD_LIBRARY_PATH="$platforms/rusticl/root/usr/lib/x86_64-linux-gnu" OCL_ICD_VENDORS="$platforms/icd-rusticl" RUSTICL_ENABLE=llvmpipe "$@"
 }
 
-# on_oclgrind LOG COMMAND...: fails also when the log is not empty, for Oclgrind's own exit code stays 0.
-on_oclgrind() {
-    log=$1
-    shift
-    : > "$log"
-    oclgrind --data-races --log "$log" "$@" || return 1
-    [ -s "$log" ] || return 0
-    head -n 20 "$log" >&2
-    return 1
-}
-
 # expect_device NAME COMMAND...: the tool, run so, sees a device whose line has that name.
 expect_device() {
     name=$1

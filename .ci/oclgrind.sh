@@ -1,0 +1,19 @@
+#!/bin/bash
+# oclgrind.sh BUILD COMMAND...: runs a program of that build directory on Oclgrind, which looks for data races, accesses
+# outside of buffers and the use of what nobody wrote. Fails also when it found something, for its own exit code stays 0.
+# Not optimised: --uninitialized knows neither `freeze`, which the optimiser adds, nor the scopes that inlining a function
+# with a structure as its result adds.
+build=$1
+shift
+directory=$(mktemp -d) || exit 1
+trap 'rm -rf "$directory"' EXIT
+echo /usr/lib/oclgrind/liboclgrind-rt-icd.so > "$directory/oclgrind.icd"
+export OCL_ICD_VENDORS=$directory OPENCL_LAYERS=$build/tests/liboclgrind-layer.so
+export OCLGRIND_LOG=$directory/log OCLGRIND_DATA_RACES=1 OCLGRIND_UNINITIALIZED=1 OCLGRIND_NUM_THREADS=1
+export OCLGRIND_BUILD_OPTIONS="-cl-opt-disable -Dalways_inline=unused"
+[ -f "$OPENCL_LAYERS" ] || { echo "oclgrind.sh: there is no $OPENCL_LAYERS" >&2; exit 1; }
+"$@"
+status=$?
+[ -s "$OCLGRIND_LOG" ] || exit $status
+head -n 40 "$OCLGRIND_LOG" >&2
+exit 1
