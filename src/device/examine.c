@@ -154,6 +154,21 @@ static void examine_limits(const examination *e) {
     if (info->max_allocation < info->global_memory / 8) clattn_examine_tell(e, CLATTN_FINDING_NOTE, "small-allocations", "large tensors are refused though memory is free; split the batch", "one buffer holds %llu of %llu bytes", (unsigned long long)info->max_allocation, (unsigned long long)info->global_memory);
 }
 
+/* ---- What is known of a driver and cannot be tried without harm ---- */
+
+static void examine_driver(const examination *e) {
+    static const struct {
+        const char *platform, *text, *advice;
+    } known[] = {
+        { "Portable Computing Language", "PoCL ends the process when a program binary is damaged, those of its own cache included (SIGBUS)",
+          "clattn verifies its own cache; when programs end with SIGBUS, remove PoCL's (POCL_CACHE_DIR, else ~/.cache/pocl)" },
+        { "rusticl", "rusticl takes a damaged program binary for a whole one", "clattn verifies its own cache; an application that keeps binaries itself must do the same" },
+        { "Oclgrind", "Oclgrind writes program binaries past the size that it announces", "clattn keeps no kernels of this device; an application that asks for binaries needs larger buffers" },
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strstr(e->context->info.platform, known[i].platform)) clattn_examine_tell(e, CLATTN_FINDING_NOTE, "program-binaries", known[i].advice, "%s", known[i].text);
+}
+
 static void examine_cache(const examination *e) {
     const char *directory = e->context->cache_directory;
     char path[4200];
@@ -173,6 +188,7 @@ clattn_status clattn_examine(clattn_context *context, clattn_finding_fn finding,
     if (!finding || (context && !context->opened)) return CLATTN_ERROR_ARGUMENT;
     if (!context) return clattn_examine_environment(&e), CLATTN_OK;
     examine_limits(&e);
+    examine_driver(&e);
     examine_cache(&e);
     clattn_status status = CLATTN_OK;
     for (size_t i = 0; i < sizeof kernels / sizeof *kernels && !status; i++) status = kernels[i](&e);

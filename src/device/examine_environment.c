@@ -6,6 +6,8 @@
 #include "examine.h"
 #include "system.h"
 
+/* Bytes: a few hundred of PoCL's kernels. */
+#define LEAST_ROOM ((uint64_t)64 << 20)
 #define VENDORS "/etc/OpenCL/vendors"
 
 static bool ends_with(const char *text, const char *end) {
@@ -94,6 +96,9 @@ static void examine_pocl(const examination *e) {
         clattn_examine_tell(e, CLATTN_FINDING_NOTE, "pocl-affinity", "set POCL_AFFINITY=1 before the first OpenCL call, as the tool does", "POCL_AFFINITY is not set: PoCL's threads may share a core, which can halve the speed");
     if (cache) snprintf(path, sizeof path, "%s", cache);
     else snprintf(path, sizeof path, "%s%s", xdg ? xdg : home ? home : "/tmp", xdg || !home ? "/pocl" : "/.cache/pocl");
+    uint64_t room = 0;
+    if (clattn_system_room(path, &room) && room < LEAST_ROOM)
+        clattn_examine_tell(e, CLATTN_FINDING_WARNING, "full-disk", "free some space, or set POCL_CACHE_DIR to a directory on another disk", "%llu MiB are left where PoCL keeps its kernels (%s): on a full disk PoCL ends the process without a message", (unsigned long long)(room >> 20), path);
     if (!clattn_system_can_make(path)) clattn_examine_tell(e, CLATTN_FINDING_WARNING, "pocl-cache", "set POCL_CACHE_DIR to a directory that can be written", "PoCL's cache directory %s cannot be written: PoCL then shows no device", path);
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -147,15 +148,27 @@ bool clattn_system_is_directory(const char *path) {
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-bool clattn_system_can_make(const char *path) {
-    char part[4096];
-    if (strlen(path) >= sizeof part) return false;
-    snprintf(part, sizeof part, "%s", path);
+/* The path, or the nearest parent that exists; false when it is too long. */
+static bool existing_part(const char *path, char *part, size_t size) {
+    if (strlen(path) >= size) return false;
+    snprintf(part, size, "%s", path);
     while (access(part, F_OK) != 0) {
         char *slash = strrchr(part, '/');
-        if (!slash) return access(".", W_OK | X_OK) == 0;
-        if (slash == part) return access("/", W_OK | X_OK) == 0;
-        *slash = '\0';
+        if (!slash || slash == part) snprintf(part, size, "%s", slash ? "/" : ".");
+        else *slash = '\0';
     }
-    return clattn_system_is_directory(part) && access(part, W_OK | X_OK) == 0;
+    return true;
+}
+
+bool clattn_system_can_make(const char *path) {
+    char part[4096];
+    return existing_part(path, part, sizeof part) && clattn_system_is_directory(part) && access(part, W_OK | X_OK) == 0;
+}
+
+bool clattn_system_room(const char *path, uint64_t *bytes) {
+    char part[4096];
+    struct statvfs room;
+    if (!existing_part(path, part, sizeof part) || statvfs(part, &room)) return false;
+    *bytes = (uint64_t)room.f_bavail * room.f_frsize;
+    return true;
 }

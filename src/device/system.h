@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Seconds on a clock that only goes forward. */
 double clattn_system_seconds(void);
@@ -40,6 +41,8 @@ bool clattn_system_exists(const char *path);
 bool clattn_system_is_directory(const char *path);
 /* Whether files can be made in this directory, or in the nearest parent that exists. */
 bool clattn_system_can_make(const char *path);
+/* Bytes that can still be written there, or in the nearest parent that exists; false when that cannot be told. */
+bool clattn_system_room(const char *path, uint64_t *bytes);
 /* True when it is gone afterwards. */
 bool clattn_system_remove(const char *path);
 /* Sets the time of last change to now, where that is allowed. */

@@ -34,6 +34,12 @@ expect 0 '"healthy": true' "$tool" doctor --op none --json
 is_json printed
 expect 0 "pocl-affinity" env -u POCL_AFFINITY "$tool" doctor --op none
 expect 0 "unwritable-cache" env CLATTN_CACHE_DIR=/proc/nowhere "$tool" doctor --op none
+expect 0 "program-binaries: PoCL" "$tool" doctor --op none
+mkdir small
+if mount -t tmpfs -o size=1m tmpfs small 2>/dev/null; then
+    expect 0 "full-disk: " env POCL_CACHE_DIR="$directory/small/pocl" "$tool" doctor --op none
+    umount small
+fi
 expect 3 "icd-vendors" env OCL_ICD_VENDORS=/nowhere/x.icd "$tool" doctor --op none
 expect 3 "no usable device" "$tool" doctor --device nonesuch --op none
 expect 2 "no such operation" "$tool" doctor --op softmaxx

@@ -191,6 +191,9 @@ Test(diagnosis, finds_hazards_of_the_device) {
     context = open_with((clattn_open_params){ .no_cache = true });
     const findings f = examine(context);
     cr_expect(strstr(f.names, "no-cache"));
+    const char *platform = clattn_context_device(context)->platform;
+    const bool named = strstr(platform, "Portable Computing Language") || strstr(platform, "rusticl") || strstr(platform, "Oclgrind");
+    cr_expect_eq(named, strstr(f.names, "program-binaries") != NULL, "%s", f.names);
     cr_expect_eq(f.failures, 0, "%s", f.names);
     cr_expect_eq(clattn_examine(context, NULL, NULL), CLATTN_ERROR_ARGUMENT);
     clattn_close(&context);
