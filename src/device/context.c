@@ -44,8 +44,9 @@ static clattn_status open_borrowed(clattn_context *context, const clattn_opencl_
     return CLATTN_OK;
 }
 
-/* CPU devices run the same kernels as the tests, and their users wait for the start of short programs. Oclgrind 21.10 with
- * several threads was seen to compute wrongly once there is a second queue, which a check needs; with one thread it did not. */
+/* CPU devices run the same kernels as the tests, and their users wait for the start of short programs. On Oclgrind a check
+ * takes seconds. (21.10 keeps the kernel that runs in variables of the process: contexts used by several threads at once
+ * compute wrongly there, with a check or without; one thread with a second queue does not.) */
 static clattn_status choose_self_check(clattn_context *context, clattn_self_check_mode mode) {
     const char *text = mode ? NULL : clattn_system_environment("CLATTN_SELF_CHECK");
     context->self_check = mode ? mode == CLATTN_SELF_CHECK_ON : text ? strcmp(text, "on") == 0 : context->info.kind != CLATTN_DEVICE_CPU && !strstr(context->info.platform, "Oclgrind");
