@@ -25,12 +25,12 @@ typedef enum clattn_device_kind { CLATTN_DEVICE_OTHER, CLATTN_DEVICE_CPU, CLATTN
 /* What a device says of itself. Sizes in bytes. */
 typedef struct clattn_device_info {
     int platform_index, device_index; /* the SPEC "platform:device" */
-    char name[160], vendor[160], driver[96], version[96], platform[160], platform_version[160];
-    clattn_device_kind kind;
-    uint32_t compute_units;
-    uint64_t global_memory, max_allocation, local_memory;
-    size_t max_work_group;
-    bool fp16, subgroups;
+    char name[160], vendor[160], driver[96], version[96], platform[160], platform_version[160]; /* texts as the driver gives them, cut to fit */
+    clattn_device_kind kind; /* as the driver says */
+    uint32_t compute_units; /* cores of a CPU */
+    uint64_t global_memory, max_allocation, local_memory; /* in all, in the largest buffer, of a work-group */
+    size_t max_work_group; /* items */
+    bool fp16, subgroups; /* cl_khr_fp16, cl_khr_subgroups */
     bool available; /* has a compiler and is available: clattn can use it */
 } clattn_device_info;
 
@@ -53,11 +53,11 @@ typedef struct clattn_open_params {
     const char *device;
     /* The application's own objects, used instead of `device`; see clattn/opencl.h. */
     const struct clattn_opencl_objects *opencl;
-    clattn_log_fn log;
-    void *log_user;
+    clattn_log_fn log; /* NULL: nothing is told */
+    void *log_user; /* given to `log` */
     /* Directory of the kernel cache. NULL: CLATTN_CACHE_DIR, else XDG_CACHE_HOME/clattn, else HOME/.cache/clattn. */
     const char *cache_directory;
-    bool no_cache;
+    bool no_cache; /* neither read nor written */
     uint64_t cache_limit; /* bytes; 0: 256 MiB. When entries are added, the least recently used above it are removed */
     /* The own queue keeps the times of kernels, for clattn_trace. A borrowed queue is made with CL_QUEUE_PROFILING_ENABLE by its owner. */
     bool profile;
@@ -65,7 +65,7 @@ typedef struct clattn_open_params {
      * and subgroups and bounds the local memory (bytes) and the work-group (items). NULL: the environment's CLATTN_CAPS;
      * "": nothing. A word that is none of these fails the opening. */
     const char *caps;
-    clattn_self_check_mode self_check;
+    clattn_self_check_mode self_check; /* see above */
 } clattn_open_params;
 
 /* Opens a context. `*context` is set also on failure (unless memory for it is missing), so that clattn_message tells why;
@@ -100,7 +100,7 @@ CLATTN_API clattn_status clattn_prewarm(clattn_context *context, const char *con
  * written per second, and bytes read per second where nothing is written. What an operation takes is at least the larger of
  * flops / peak and bytes / peak. */
 typedef struct clattn_peaks {
-    double flops, copy_bytes, read_bytes;
+    double flops, copy_bytes, read_bytes; /* a second */
 } clattn_peaks;
 
 /* Measured once per device, in about half a second on an idle machine, and kept in the cache directory. `again`: measured
@@ -142,12 +142,12 @@ typedef enum clattn_cache_state {
 
 /* Texts are valid during the call; "" where the entry does not tell. */
 typedef struct clattn_cache_entry {
-    const char *path;
+    const char *path; /* of the file */
     uint64_t size;    /* of the file, in bytes */
     int64_t used;     /* when it was made or last loaded: seconds since 1970 */
-    clattn_cache_state state;
+    clattn_cache_state state; /* what the verification found */
     const char *kernel; /* "attention/scalar", or "peaks" for measured peaks */
-    const char *options, *device, *driver, *platform;
+    const char *options, *device, *driver, *platform; /* of the build */
 } clattn_cache_entry;
 
 /* Return false to stop. */
@@ -173,7 +173,7 @@ typedef enum clattn_finding_level {
 
 /* Texts are valid during the call. */
 typedef struct clattn_finding {
-    clattn_finding_level level;
+    clattn_finding_level level; /* how bad it is */
     const char *name;   /* short and stable: "long-loops" */
     const char *text;   /* what was found */
     const char *advice; /* what to do about it; "" if nothing can be done */

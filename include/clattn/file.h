@@ -68,7 +68,7 @@ CLATTN_API const char *clattn_file_dtype_name(clattn_file_dtype dtype);
  * Start from `clattn_array array = { 0 };`, which is a valid array to free and to read into.
  * Zero-size arrays (a length of 0) and rank 0 (one element) are legal; data is then still not NULL. */
 typedef struct clattn_array {
-    clattn_file_dtype dtype;
+    clattn_file_dtype dtype; /* of every element */
     int rank;                             /* 0 to CLATTN_FILE_MAX_RANK */
     int64_t shape[CLATTN_FILE_MAX_RANK];  /* elements along each axis, outermost first; entries past rank are 0 */
     void *data;                           /* aligned for any element type when clattn made it */

@@ -13,6 +13,7 @@ extern "C" {
 
 typedef struct clattn_kv_cache clattn_kv_cache;
 
+/* The sizes of a cache. */
 typedef struct clattn_kv_cache_params {
     int64_t sequences;   /* B, 1 or more */
     int64_t kv_heads;    /* Hkv */

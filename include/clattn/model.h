@@ -54,7 +54,7 @@ typedef struct clattn_cbam_digits clattn_cbam_digits;
 
 /* The gates of one CBAM for a batch; free with clattn_gates_free. */
 typedef struct clattn_gates {
-    int channels, height, width;
+    int channels, height, width; /* of the layer */
     float *channel; /* [count, channels], 0 to 1 */
     float *spatial; /* [count, height, width], 0 to 1 */
 } clattn_gates;

@@ -18,9 +18,9 @@ extern "C" {
  * command of clattn waits for clattn's previous one through events; order against the application's own commands is
  * made with the two calls below. */
 typedef struct clattn_opencl_objects {
-    cl_context context;
-    cl_device_id device;
-    cl_command_queue queue;
+    cl_context context; /* may hold other devices too */
+    cl_device_id device; /* of the context */
+    cl_command_queue queue; /* in order or not; with CL_QUEUE_PROFILING_ENABLE for times */
 } clattn_opencl_objects;
 
 /* Wraps a cl_mem of the same cl_context as a tensor. `offset` and `strides` in elements; `strides` NULL means dense

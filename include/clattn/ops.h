@@ -23,24 +23,24 @@ extern "C" {
 
 /* Parameters for which zero is a value of its own: set = true makes `value` count. */
 typedef struct clattn_optional_int {
-    bool set;
-    int64_t value;
+    bool set; /* the value counts; false: the default */
+    int64_t value; /* within the range that the operation gives */
 } clattn_optional_int;
 typedef struct clattn_optional_float {
-    bool set;
-    float value;
+    bool set; /* the value counts; false: the default */
+    float value; /* finite */
 } clattn_optional_float;
 
 /* A list of up to 8 integers; count 0 = default. Kernel, stride, padding, dilation: one value serves all axes. */
 typedef struct clattn_ints {
-    int count;
-    int64_t values[CLATTN_MAX_RANK];
+    int count; /* 0 .. CLATTN_MAX_RANK */
+    int64_t values[CLATTN_MAX_RANK]; /* the first `count` of them */
 } clattn_ints;
 
 /* A list of up to 8 real numbers; count 0 = default. Doubles, for a decimal fraction decides where floor(size * 0.7) lies. */
 typedef struct clattn_doubles {
-    int count;
-    double values[CLATTN_MAX_RANK];
+    int count; /* 0 .. CLATTN_MAX_RANK */
+    double values[CLATTN_MAX_RANK]; /* the first `count` of them */
 } clattn_doubles;
 
 /* A switch whose default may be on. */
@@ -72,7 +72,7 @@ typedef enum clattn_gate_kind { CLATTN_GATE_SIGMOID, CLATTN_GATE_HARD_SIGMOID } 
 typedef enum clattn_pool_kind { CLATTN_POOL_AVG, CLATTN_POOL_MAX, CLATTN_POOL_LP, CLATTN_POOL_LSE } clattn_pool_kind;
 /* An ordered list of pools; count 0 = default. */
 typedef struct clattn_pools {
-    int count;
+    int count; /* 0 .. 4; no pool twice */
     int kinds[4]; /* clattn_pool_kind; for channel_pool avg is the mean */
 } clattn_pools;
 typedef enum clattn_spatial_order { CLATTN_ORDER_MAX_MEAN, CLATTN_ORDER_MEAN_MAX } clattn_spatial_order;
@@ -115,13 +115,13 @@ typedef struct clattn_attention_args {
     clattn_tensor *present_value;      /* [B,Hkv,Tk,Dv] */
     float scale;                       /* 0 = 1/sqrt(D); may be negative */
     float softcap;                     /* 0 or more; 0 = off */
-    clattn_causal causal;
+    clattn_causal causal; /* default none */
     clattn_optional_int window_left;   /* keys before the diagonal that count; unset or -1 = all */
     clattn_optional_int window_right;  /* keys after the diagonal that count; unset or -1 = all */
     float dropout;                     /* [0, 1) */
-    uint64_t seed;
-    uint64_t offset;
-    clattn_scores_stage scores_stage;
+    uint64_t seed; /* of dropout's bits */
+    uint64_t offset; /* of dropout; another one for each call that is to be independent */
+    clattn_scores_stage scores_stage; /* default raw */
 } clattn_attention_args;
 CLATTN_API clattn_status clattn_attention(clattn_context *context, const clattn_attention_args *args);
 
@@ -143,8 +143,8 @@ typedef struct clattn_attention_varlen_args {
     clattn_optional_int window_left;  /* unset or -1 = all */
     clattn_optional_int window_right; /* unset or -1 = all */
     float dropout;                    /* [0, 1) */
-    uint64_t seed;
-    uint64_t offset;
+    uint64_t seed; /* of dropout's bits */
+    uint64_t offset; /* of dropout; another one for each call that is to be independent */
 } clattn_attention_varlen_args;
 CLATTN_API clattn_status clattn_attention_varlen(clattn_context *context, const clattn_attention_varlen_args *args);
 
@@ -210,10 +210,10 @@ typedef struct clattn_luong_attention_args {
     clattn_tensor *weights;           /* [B,Tq,Tk]: those that multiply the source, after the Gaussian */
     clattn_tensor *attentional;       /* [B,Tq,Dout]; needs w_c */
     clattn_tensor *positions;         /* [B,Tq]: p_t, 0-based and real; local modes only */
-    clattn_luong_score score;
-    clattn_luong_mode mode;
+    clattn_luong_score score; /* default dot */
+    clattn_luong_mode mode; /* default global */
     clattn_optional_int window;       /* unset = 10 */
-    int64_t first_step;
+    int64_t first_step; /* local_m: t of the first query; default 0 */
 } clattn_luong_attention_args;
 CLATTN_API clattn_status clattn_luong_attention(clattn_context *context, const clattn_luong_attention_args *args);
 
@@ -240,7 +240,7 @@ typedef struct clattn_multi_head_attention_args {
     clattn_tensor *weights;        /* [B,H,Tq,Tk + extra keys], or [B,Tq,Tk + extra keys] with average_weights */
     int64_t heads;                 /* H, required */
     int64_t kv_heads;              /* 0 = heads */
-    clattn_causal causal;
+    clattn_causal causal; /* default none */
     float scale;                   /* 0 = 1/sqrt(D) */
     bool average_weights;          /* mean over the heads */
     bool zero_key;                 /* one extra key and value of zeros */
@@ -283,9 +283,9 @@ typedef struct clattn_gru_args {
     const clattn_tensor *lengths; /* ? [B] i32 */
     clattn_tensor *out;           /* [B,T,H*dir] */
     clattn_tensor *h_n;           /* [dir,B,H] */
-    bool bidirectional;
-    clattn_gru_reset reset;
-    clattn_gru_keep keep;
+    bool bidirectional; /* dir = 2 instead of 1 */
+    clattn_gru_reset reset; /* default after */
+    clattn_gru_keep keep; /* default old */
 } clattn_gru_args;
 CLATTN_API clattn_status clattn_gru(clattn_context *context, const clattn_gru_args *args);
 
@@ -298,8 +298,8 @@ typedef struct clattn_gru_cell_args {
     const clattn_tensor *b_ih; /* ? [3H] */
     const clattn_tensor *b_hh; /* ? [3H] */
     clattn_tensor *h_out;      /* [B,H] */
-    clattn_gru_reset reset;
-    clattn_gru_keep keep;
+    clattn_gru_reset reset; /* default after */
+    clattn_gru_keep keep; /* default old */
 } clattn_gru_cell_args;
 CLATTN_API clattn_status clattn_gru_cell(clattn_context *context, const clattn_gru_cell_args *args);
 
@@ -317,7 +317,7 @@ typedef struct clattn_lstm_args {
     clattn_tensor *out;           /* [B,T,H*dir] */
     clattn_tensor *h_n;           /* [dir,B,H] */
     clattn_tensor *c_n;           /* [dir,B,H] */
-    bool bidirectional;
+    bool bidirectional; /* dir = 2 instead of 1 */
 } clattn_lstm_args;
 CLATTN_API clattn_status clattn_lstm(clattn_context *context, const clattn_lstm_args *args);
 
@@ -347,7 +347,7 @@ typedef struct clattn_squeeze_excite_args {
     clattn_tensor *out;      /* [B,C,H,W] */
     clattn_tensor *gate_out; /* [B,C] */
     clattn_activation_kind activation; /* default relu */
-    clattn_gate_kind gate;
+    clattn_gate_kind gate; /* default sigmoid */
 } clattn_squeeze_excite_args;
 CLATTN_API clattn_status clattn_squeeze_excite(clattn_context *context, const clattn_squeeze_excite_args *args);
 
@@ -397,7 +397,7 @@ typedef struct clattn_cbam_args {
     clattn_tensor *channel_gate; /* [B,C] */
     clattn_tensor *spatial_gate; /* [B,1,H,W]; not with spatial off */
     clattn_pools pools;          /* default avg+max */
-    clattn_spatial_order order;
+    clattn_spatial_order order; /* of the weight's two input channels; default max, mean */
     float eps;                   /* 0 = 1e-5 */
     clattn_toggle spatial;       /* default on */
 } clattn_cbam_args;
@@ -423,7 +423,7 @@ typedef struct clattn_conv2d_args {
     clattn_ints dilation;        /* default 1 */
     int64_t groups;              /* 0 = 1 */
     clattn_activation_kind activation; /* default none */
-    clattn_precision precision;
+    clattn_precision precision; /* default exact; fast allows Winograd, computed as exact in this release */
 } clattn_conv2d_args;
 CLATTN_API clattn_status clattn_conv2d(clattn_context *context, const clattn_conv2d_args *args);
 
@@ -448,7 +448,7 @@ typedef struct clattn_pixel_shuffle_args {
     const clattn_tensor *x; /* [B,C,H,W], C divisible by block^2 */
     clattn_tensor *out;     /* [B,C/block^2,H*block,W*block] */
     int64_t block;          /* required */
-    clattn_shuffle_mode mode;
+    clattn_shuffle_mode mode; /* default crd */
 } clattn_pixel_shuffle_args;
 CLATTN_API clattn_status clattn_pixel_shuffle(clattn_context *context, const clattn_pixel_shuffle_args *args);
 
@@ -460,8 +460,8 @@ typedef struct clattn_resize2d_args {
     clattn_tensor *out;     /* [B,C,OH,OW] */
     clattn_ints size;       /* one value or height,width */
     clattn_doubles scale;   /* one value or height,width */
-    clattn_resize_mode mode;
-    clattn_resize_coordinates coordinates;
+    clattn_resize_mode mode; /* default nearest */
+    clattn_resize_coordinates coordinates; /* default half_pixel */
 } clattn_resize2d_args;
 CLATTN_API clattn_status clattn_resize2d(clattn_context *context, const clattn_resize2d_args *args);
 
@@ -488,7 +488,7 @@ typedef struct clattn_avg_pool2d_args {
     clattn_ints stride;     /* default = kernel */
     clattn_ints padding;    /* default 0 */
     clattn_ints dilation;   /* default 1 */
-    bool ceil_mode;
+    bool ceil_mode; /* as in max_pool2d */
     clattn_toggle count_include_pad; /* default on: padding counts in the divisor */
 } clattn_avg_pool2d_args;
 CLATTN_API clattn_status clattn_avg_pool2d(clattn_context *context, const clattn_avg_pool2d_args *args);
@@ -497,7 +497,7 @@ CLATTN_API clattn_status clattn_avg_pool2d(clattn_context *context, const clattn
 typedef struct clattn_global_pool2d_args {
     const clattn_tensor *x; /* [B,C,H,W] */
     clattn_tensor *out;     /* [B,C,1,1] */
-    clattn_pool_kind kind;
+    clattn_pool_kind kind; /* default avg */
 } clattn_global_pool2d_args;
 CLATTN_API clattn_status clattn_global_pool2d(clattn_context *context, const clattn_global_pool2d_args *args);
 
@@ -520,7 +520,7 @@ typedef struct clattn_batch_norm_args {
     clattn_tensor *mean_out;    /* [C]; training only */
     clattn_tensor *var_out;     /* [C] */
     float eps;                  /* 0 = 1e-5 */
-    bool training;
+    bool training; /* with the batch's own mean and var */
 } clattn_batch_norm_args;
 CLATTN_API clattn_status clattn_batch_norm(clattn_context *context, const clattn_batch_norm_args *args);
 
@@ -553,8 +553,8 @@ typedef struct clattn_matmul_args {
     const clattn_tensor *a; /* [..,M,K], with transpose_a [..,K,M] */
     const clattn_tensor *b; /* [..,K,N], with transpose_b [..,N,K] */
     clattn_tensor *out;     /* [..,M,N] */
-    bool transpose_a;
-    bool transpose_b;
+    bool transpose_a; /* of a's last two axes */
+    bool transpose_b; /* of b's last two axes */
 } clattn_matmul_args;
 CLATTN_API clattn_status clattn_matmul(clattn_context *context, const clattn_matmul_args *args);
 
@@ -584,6 +584,7 @@ typedef struct clattn_group_norm_args {
 } clattn_group_norm_args;
 CLATTN_API clattn_status clattn_group_norm(clattn_context *context, const clattn_group_norm_args *args);
 
+/* The function `kind` of each element, exact to f32 (clattn_activation_kind). */
 typedef struct clattn_activation_args {
     const clattn_tensor *x; /* [..] */
     clattn_tensor *out;     /* as x; may be x itself */
@@ -610,7 +611,7 @@ CLATTN_API clattn_status clattn_minimum(clattn_context *context, const clattn_mi
 /* Joins tensors along one axis; all other sizes equal. */
 typedef struct clattn_concat_args {
     const clattn_tensor *x[CLATTN_MAX_CONCAT]; /* x0, x1, ...: the first NULL ends the list */
-    clattn_tensor *out;
+    clattn_tensor *out; /* as the inputs, the sizes of `axis` added */
     clattn_optional_int axis; /* unset = -1 */
 } clattn_concat_args;
 CLATTN_API clattn_status clattn_concat(clattn_context *context, const clattn_concat_args *args);
@@ -619,7 +620,7 @@ CLATTN_API clattn_status clattn_concat(clattn_context *context, const clattn_con
  * clamped. A list shorter than the rank leaves the remaining axes whole. */
 typedef struct clattn_slice_args {
     const clattn_tensor *x; /* [..] */
-    clattn_tensor *out;
+    clattn_tensor *out; /* per axis ceil((end - start) / step), 0 or more */
     clattn_ints starts; /* default 0 */
     clattn_ints ends;   /* default the size */
     clattn_ints steps;  /* default 1 */
@@ -629,8 +630,8 @@ CLATTN_API clattn_status clattn_slice(clattn_context *context, const clattn_slic
 /* out's axis i is x's axis axes[i] (negative: from the end); default: all reversed. Copies; clattn_tensor_transposed makes a view instead. */
 typedef struct clattn_transpose_args {
     const clattn_tensor *x; /* [..] */
-    clattn_tensor *out;
-    clattn_ints axes;
+    clattn_tensor *out; /* x's sizes in the new order */
+    clattn_ints axes; /* a permutation */
 } clattn_transpose_args;
 CLATTN_API clattn_status clattn_transpose(clattn_context *context, const clattn_transpose_args *args);
 
@@ -639,7 +640,7 @@ CLATTN_API clattn_status clattn_transpose(clattn_context *context, const clattn_
 typedef struct clattn_gather_args {
     const clattn_tensor *x;       /* [..] */
     const clattn_tensor *indices; /* [..] i32 */
-    clattn_tensor *out;
+    clattn_tensor *out; /* x's shape with `axis` replaced by that of indices */
     int64_t axis; /* default 0 */
 } clattn_gather_args;
 CLATTN_API clattn_status clattn_gather(clattn_context *context, const clattn_gather_args *args);
@@ -660,9 +661,9 @@ CLATTN_API clattn_status clattn_pad(clattn_context *context, const clattn_pad_ar
 typedef struct clattn_reduce_args {
     const clattn_tensor *x; /* [..] */
     clattn_tensor *out;     /* x without the axes, or with 1 in their places */
-    clattn_reduce_kind kind;
+    clattn_reduce_kind kind; /* default sum */
     clattn_ints axes;       /* negative: from the end; default all */
-    bool keepdims;
+    bool keepdims; /* the axes stay, with size 1 */
 } clattn_reduce_args;
 CLATTN_API clattn_status clattn_reduce(clattn_context *context, const clattn_reduce_args *args);
 
@@ -673,7 +674,7 @@ typedef struct clattn_dropout_args {
     const clattn_tensor *x; /* [..] */
     clattn_tensor *out;     /* as x; may be x itself */
     clattn_optional_float rate; /* [0, 1), unset = 0.5 */
-    uint64_t seed;
+    uint64_t seed; /* any */
     uint64_t offset;        /* another one for each call that is to be independent */
 } clattn_dropout_args;
 CLATTN_API clattn_status clattn_dropout(clattn_context *context, const clattn_dropout_args *args);

@@ -41,12 +41,13 @@ enum {
 /* What an input's or output's elements are. */
 typedef enum clattn_element { CLATTN_ELEMENT_FLOAT, CLATTN_ELEMENT_INT, CLATTN_ELEMENT_BOOL } clattn_element;
 
+/* One input, output or parameter of an operation. */
 typedef struct clattn_field {
     const char *name; /* as in the tool; an output that shares its name with an input is NAME_out in C */
-    clattn_field_kind kind;
+    clattn_field_kind kind; /* the C type and the meaning */
     size_t offset; /* in the args struct */
-    int flags;
-    clattn_element element;
+    int flags; /* CLATTN_FIELD_OPTIONAL and the others, joined by | */
+    clattn_element element; /* tensors only */
     const char *shape;        /* tensors: "B,H,Tq,D"; "..,I"; a size may be a sum of products of letters: "N+D" */
     const char *const *words; /* WORD, WORDS: NULL-terminated; a leading "" stands for the default's slot */
     double low, high;         /* numeric range; both 0 = any finite value */
@@ -56,13 +57,14 @@ typedef struct clattn_field {
     const char *value_exception; /* the OPT_INT parameter whose value such an input may hold as well (cross_entropy's ignore_id); NULL = none */
 } clattn_field;
 
+/* One operation. Static storage. */
 typedef struct clattn_op {
-    const char *name;
+    const char *name; /* as in the tool and in clattn_NAME */
     const char *text;   /* one line: what it computes */
     const char *source; /* the paper or peer it equals */
-    size_t args_size;
-    const clattn_field *fields;
-    size_t field_count;
+    size_t args_size; /* bytes of the args struct */
+    const clattn_field *fields; /* in the order of the documentation */
+    size_t field_count; /* of `fields` */
     const struct clattn_op_code *code; /* private */
 } clattn_op;
 
@@ -121,10 +123,11 @@ CLATTN_API clattn_status clattn_op_reference(clattn_context *context, const clat
 /* Floating-point operations and least bytes moved for these arguments. */
 CLATTN_API clattn_status clattn_op_work(clattn_context *context, const clattn_op *op, const void *args, double *flops, double *bytes);
 
+/* How far a result is from the reference. */
 typedef struct clattn_comparison {
     double max_abs, max_rel; /* over the elements that are finite on both sides */
     int64_t worst;           /* index of the element furthest outside (or nearest to) the tolerance; -1 when empty */
-    bool ok;
+    bool ok; /* every element is within the tolerance */
 } clattn_comparison;
 
 /* ok: |found - expected| <= atol + rtol * |expected| for every element, equal infinities, NaN only against NaN.

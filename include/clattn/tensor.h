@@ -26,12 +26,13 @@ typedef enum clattn_dtype {
 
 typedef struct clattn_buffer clattn_buffer;
 
+/* See above. All zeros: a cleared tensor. */
 typedef struct clattn_tensor {
-    clattn_buffer *buffer;
+    clattn_buffer *buffer; /* NULL: a cleared tensor */
     int64_t offset; /* of the first element, in elements */
-    clattn_dtype dtype;
-    int rank;
-    int64_t shape[CLATTN_MAX_RANK];
+    clattn_dtype dtype; /* of every element */
+    int rank; /* 0 .. CLATTN_MAX_RANK */
+    int64_t shape[CLATTN_MAX_RANK]; /* sizes, 0 or more */
     int64_t strides[CLATTN_MAX_RANK]; /* in elements */
 } clattn_tensor;
 
