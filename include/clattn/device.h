@@ -73,7 +73,9 @@ typedef struct clattn_open_params {
 CLATTN_API clattn_status clattn_open(clattn_context **context, const clattn_open_params *params);
 
 /* Waits for the work enqueued, frees everything the context owns and sets `*context` to NULL. Tensors made with the
- * context must be freed before. Accepts NULL and a context that failed to open. Borrowed OpenCL objects stay alive. */
+ * context must be freed before. Accepts NULL and a context that failed to open. Borrowed OpenCL objects stay alive. Where CLBlast
+ * served a context of clattn's own, its kernels are forgotten in the whole process (CLBlastClearCache); for a borrowed
+ * cl_context the application does that itself, or CLBlast keeps it alive. */
 CLATTN_API void clattn_close(clattn_context **context);
 
 /* The message of the last call that failed on this context; "" if none did. Valid until the next failing call. */
