@@ -14,7 +14,7 @@ enum { TEXT = 640 };
 /* Who computes: clattn (peer NULL) or a peer, and what was found. */
 typedef struct runner {
     peer_process *peer;
-    const char *status; /* ok, unsupported, failed or wrong */
+    const char *status; /* ok, unsupported, absent, failed or wrong; NULL: not asked, as ours failed before */
     char message[300];
     double error;       /* the largest difference from clattn's result */
     long runs;          /* of a turn */
@@ -36,6 +36,10 @@ typedef struct job {
 } job;
 
 /* ---- Runners ---- */
+
+static bool is_well(const runner *r) {
+    return r->status && strcmp(r->status, "ok") == 0;
+}
 
 /* Other libraries' threads go on spinning for a while after their work. */
 static void let_threads_sleep(void) {
@@ -76,7 +80,7 @@ static void calibrate(job *j, runner *r) {
 
 static void take_turn(job *j, runner *r) {
     double sorted[PEER_MOST_RUNS], *seconds = r->samples + r->sample_count;
-    if (strcmp(r->status, "ok") != 0 || !run_some(j, r, r->runs, seconds)) return;
+    if (!is_well(r) || !run_some(j, r, r->runs, seconds)) return;
     memcpy(sorted, seconds, (size_t)r->runs * sizeof *sorted);
     r->medians[r->round_count++] = timing_summary(sorted, (size_t)r->runs).median;
     r->sample_count += (size_t)r->runs;
@@ -90,7 +94,7 @@ static bool make_room(const job *j, runner *r) {
 
 static bool take_turns(job *j) {
     for (int i = 0; i < j->count; i++) {
-        if (strcmp(j->runners[i].status, "ok") == 0) calibrate(j, &j->runners[i]);
+        if (is_well(&j->runners[i])) calibrate(j, &j->runners[i]);
         if (!make_room(j, &j->runners[i])) return false;
     }
     for (long round = 0; round < j->plan->rounds; round++)
@@ -126,7 +130,7 @@ static bool prepare_peers(job *j) {
 
 static void forget_peers(job *j) {
     for (int i = 1; i < j->count; i++)
-        if (strcmp(j->runners[i].status, "ok") == 0) peer_forget(j->plan->peers, j->runners[i].peer);
+        if (is_well(&j->runners[i])) peer_forget(j->plan->peers, j->runners[i].peer);
     if (j->count > 1) exchange_clear(j->plan->directory);
 }
 
@@ -209,7 +213,7 @@ static double ratio_of(const runner *theirs, const runner *ours) {
 static json_t *json_peer(runner *r, const runner *ours) {
     json_t *object = json_pack("{s:s, s:s}", "name", r->peer->name, "status", r->status);
     if (r->message[0]) json_object_set_new(object, "message", json_string(r->message));
-    if (strcmp(r->status, "ok") != 0 || !r->sample_count) return object;
+    if (!is_well(r) || !r->sample_count) return object;
     json_object_set_new(object, "seconds", json_times(r));
     json_object_set_new(object, "runs", json_integer((json_int_t)r->sample_count));
     json_object_set_new(object, "ratio", json_real(ratio_of(r, ours)));
@@ -231,7 +235,8 @@ static void add_figures(json_t *row, job *j) {
 
 static json_t *json_peers(job *j) {
     json_t *peers = json_array();
-    for (int i = 1; i < j->count; i++) json_array_append_new(peers, json_peer(&j->runners[i], &j->runners[0]));
+    for (int i = 1; i < j->count; i++)
+        if (j->runners[i].status) json_array_append_new(peers, json_peer(&j->runners[i], &j->runners[0]));
     return peers;
 }
 
@@ -254,7 +259,7 @@ static bool make_runners(job *j) {
     j->runners = calloc((size_t)peers + 1, sizeof *j->runners);
     if (!j->runners) return false;
     j->count = 1 + peers;
-    for (int i = 0; i < j->count; i++) j->runners[i] = (runner){ .status = "ok", .peer = i ? &j->plan->peers->peers[i - 1] : NULL, .runs = 1 };
+    for (int i = 0; i < j->count; i++) j->runners[i] = (runner){ .status = i ? NULL : "ok", .peer = i ? &j->plan->peers->peers[i - 1] : NULL, .runs = 1 };
     return true;
 }
 
