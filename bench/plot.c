@@ -67,6 +67,7 @@ static void draw_fraction(cairo_t *cr, const json_t *row, double y) {
 
 static void draw_dot(cairo_t *cr, struct colour colour, double x, double y) {
     canvas_colour(cr, colour);
+    cairo_new_path(cr);
     cairo_arc(cr, x, y, 4, 0, 6.2831853);
     cairo_fill_preserve(cr);
     canvas_colour(cr, (struct colour){ 1, 1, 1 });
@@ -102,16 +103,16 @@ static void draw_headings(cairo_t *cr, const json_t *peers) {
     const json_t *peer;
     size_t i;
     double x = LABELS;
-    write_text(cr, "fraction of the measured limit:", 12, CANVAS_LEFT, LABELS, TOP - 34);
+    write_text(cr, "fraction of the measured limit:", 12, CANVAS_LEFT, LABELS, TOP - 36);
     x += canvas_text_width(cr, "fraction of the measured limit:", 12) + 14;
     const char *const limits[] = { "fma", "copy", "read" }, *const texts[] = { "FMA", "copy", "read" };
     for (i = 0; i < 3; i++) {
         json_t *row = json_pack("{s:s}", "limit", limits[i]);
-        x = draw_key(cr, texts[i], limit_colour(row), x, TOP - 34);
+        x = draw_key(cr, texts[i], limit_colour(row), x, TOP - 36);
         json_decref(row);
     }
     if (!json_array_size(peers)) return;
-    write_text(cr, "time of the peer / time of clattn", 12, CANVAS_LEFT, RATIO_LEFT, TOP - 34);
+    write_text(cr, "time of the peer / time of clattn", 12, CANVAS_LEFT, RATIO_LEFT, TOP - 36);
     x = LABELS;
     json_array_foreach(peers, i, peer) if (strcmp(report_text(peer, "status"), "ready") == 0) x = draw_key(cr, report_text(peer, "name"), palette[i % COLOURS], x, TOP - 56);
 }
