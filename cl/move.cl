@@ -1,4 +1,5 @@
 #include "common.cl"
+#include "stream.cl"
 #include "walk.cl"
 
 /* Copies of 4-byte elements between tensors of one shape; src/ops/move.c says when each form serves. */
@@ -18,7 +19,10 @@ SINGLE void rows(IN(from), OUT(to), const long8 from_strides, const long8 to_str
         const long some = min(length - start, end - n), whole = some / 16 * 16;
         __global const float *in = from + walk_at(&w, a) + start;
         __global float *out = to + walk_at(&w, b) + start;
-        for (long i = 0; i < whole; i += 16) vstore16(vload16(0, in + i), 0, out + i);
+        if (STREAMS(out))
+            for (long i = 0; i < whole; i += 16) STREAM_16(vload16(0, in + i), out + i);
+        else
+            for (long i = 0; i < whole; i += 16) vstore16(vload16(0, in + i), 0, out + i);
         for (long i = whole; i < some; i++) out[i] = in[i];
         n += some;
         walk_next(&w);

@@ -1,5 +1,6 @@
 #include "common.cl"
 #include "lanes.cl"
+#include "stream.cl"
 
 /* Rows of `length` elements normalised by their own statistics, then times gamma plus beta. gamma and beta have one entry per
  * element of the `groups` rows that share them; with -DCHANNELS one per `area` elements. -DRMS: the mean is not taken off. */
@@ -54,7 +55,10 @@ INLINE float16 finish(float16 x, float mean, float more, float scale, float16 g,
 
 INLINE void finish_span(__global const float *in, __global float *to, long length, float mean, float more, float scale, __global const float *g, __global const float *b) {
     long i = 0;
-    for (; i + 16 <= length; i += 16) vstore16(finish(vload16(0, in + i), mean, more, scale, GAMMAS(i, 16), BETAS(i, 16)), 0, to + i);
+    if (STREAMS(to))
+        for (; i + 16 <= length; i += 16) STREAM_16(finish(vload16(0, in + i), mean, more, scale, GAMMAS(i, 16), BETAS(i, 16)), to + i);
+    else
+        for (; i + 16 <= length; i += 16) vstore16(finish(vload16(0, in + i), mean, more, scale, GAMMAS(i, 16), BETAS(i, 16)), 0, to + i);
     if (i < length) store_some(finish(load_some(in + i, (int)(length - i), 0), mean, more, scale, GAMMAS(i, length - i), BETAS(i, length - i)), (int)(length - i), to + i);
 }
 

@@ -7,7 +7,7 @@
 #define SUBGROUP_LENGTH 64
 #define WAVE 32
 #define FEW 4
-#define MOST_HELD 32 /* Intel puts larger arrays into memory */
+#define MOST_HELD 16 /* more leaves AMD a single wave per SIMD */
 
 static int64_t power_of_two(int64_t least) {
     int64_t power = 1;

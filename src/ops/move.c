@@ -37,7 +37,7 @@ clattn_status clattn_move_rows(clattn_call *call, const clattn_tensor *destinati
     const clattn_walk walk = pair(destination, source);
     const int64_t count = clattn_walk_count(&walk);
     const size_t groups = (size_t)((count + GROUP_ELEMENTS - 1) / GROUP_ELEMENTS);
-    return clattn_run_kernel(call, "move", "rows", "", 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(source), ARG_T(destination), clattn_walk_strides(&walk, 1), clattn_walk_strides(&walk, 0), clattn_walk_shape(&walk), ARG_I32(walk.rank - 1), ARG_I64(walk.shape[walk.rank - 1]), ARG_I64(count), ARG_I64(GROUP_ELEMENTS));
+    return clattn_run_kernel(call, "move", "rows", clattn_streams(call, destination) ? "-DSTREAM" : "", 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(source), ARG_T(destination), clattn_walk_strides(&walk, 1), clattn_walk_strides(&walk, 0), clattn_walk_shape(&walk), ARG_I32(walk.rank - 1), ARG_I64(walk.shape[walk.rank - 1]), ARG_I64(count), ARG_I64(GROUP_ELEMENTS));
 }
 
 /* Takes an axis out of the walk. */

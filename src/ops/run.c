@@ -2,6 +2,7 @@
 #include "check.h"
 #include "dims.h"
 #include "selfcheck.h"
+#include "walk.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -104,6 +105,10 @@ clattn_status clattn_run_kernel_list(clattn_call *call, const char *source, cons
 clattn_status clattn_copy(clattn_call *call, const clattn_tensor *destination, const clattn_tensor *source) {
     char options[32];
     const int64_t count = clattn_tensor_count(source);
+    if (clattn_dtype_size(source->dtype) == 4 && count > 0) {
+        if (!clattn_move_rows_refusal(call, destination, source)) return clattn_move_rows(call, destination, source);
+        if (!clattn_move_tiles_refusal(call, destination, source)) return clattn_move_tiles(call, destination, source);
+    }
     snprintf(options, sizeof options, "-DELEMENT_BYTES=%zu", clattn_dtype_size(source->dtype));
     return clattn_run_kernel(call, "copy", "copy_strided", options, 1, (size_t[]){ (size_t)count }, (size_t[]){ 0 }, ARG_T(source), ARG_T(destination), clattn_arg_strides8(source), clattn_arg_strides8(destination), clattn_arg_shape8(source), ARG_I32(source->rank), ARG_I64(count));
 }
