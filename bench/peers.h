@@ -7,7 +7,8 @@
  *     (start)             ready VERSION
  *     prepare DIRECTORY   ok                       the directory holds the file `case` and NAME.npy of each input;
  *                                                  the answer leaves a result there as out.NAME.npy of outputs
- *     run N               times S S S ...          seconds of each of N runs, after one unmeasured
+ *     run N               times S S S ...          seconds of each of N runs, after an unmeasured
+ *                                                  one unless runs are slow
  *     forget              ok                       frees what was prepared
  *
  * or "unsupported REASON" or "error REASON" instead. A driver that dies, is silent too long or answers something else is
