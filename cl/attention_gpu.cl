@@ -10,8 +10,6 @@
  * every row begins at a multiple of 16 bytes, EXTRA where there is a mask or a bias, FORM where there
  * is a cap or a slope. `scale` and `cap` are in units of log2. */
 
-#ifdef KERNEL_tile
-
 #define HAS_MASK 1
 #define HAS_BIAS 2
 #define HAS_LENGTHS 4
@@ -21,21 +19,12 @@
 #define HAS_SINKS 64
 #define HAS_CAP 128
 
+#if defined(KERNEL_tile) || defined(KERNEL_decode)
+
 #define UNROLL _Pragma("unroll")
 #define ROLLED _Pragma("unroll 1")
 #define LOCAL_BARRIER barrier(CLK_LOCAL_MEM_FENCE)
 
-#define GROUP (TX * TY)
-#define TQ (TY * MQ)
-#define TK (TX * MK)
-#define CHUNK 32
-#define CHUNK4 (CHUNK / 4)
-#define ROW4 (CHUNK4 + 1)
-#define WIDTH4 (WIDTH / 4)
-#define MV (WIDTH4 / TX)
-#define SLOT_ROWS (GROUP / CHUNK4) /* rows of a chunk that the group loads at once */
-#define KEY4 (TK * ROW4)
-#define VALUE4 (VC * WIDTH4)
 #define LOWEST -3e38f /* below every score that counts */
 
 /* `left` of the 4 columns exist. The offset in bytes is 32 bits wide: AMD then adds it to a scalar base. */
@@ -71,6 +60,22 @@ INLINE bool finite4(float4 v) {
     const float4 zero = v - v;
     return zero.x + zero.y + zero.z + zero.w == 0.0f;
 }
+
+#endif
+
+#ifdef KERNEL_tile
+
+#define GROUP (TX * TY)
+#define TQ (TY * MQ)
+#define TK (TX * MK)
+#define CHUNK 32
+#define CHUNK4 (CHUNK / 4)
+#define ROW4 (CHUNK4 + 1)
+#define WIDTH4 (WIDTH / 4)
+#define MV (WIDTH4 / TX)
+#define SLOT_ROWS (GROUP / CHUNK4) /* rows of a chunk that the group loads at once */
+#define KEY4 (TK * ROW4)
+#define VALUE4 (VC * WIDTH4)
 
 /* VC rows of values from `first` on; rows after `last` repeat it. */
 INLINE void load_values(__local float4 *to, __global const float *value, int stride, int first, int last, int width, uint t, __local int *odd) {
@@ -264,5 +269,195 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN(query),
             if (tx == 0 && row_sums) vstore2((float2)(m[i] * LN2, sum), head * queries + q, row_sums + row_sums_offset);
         }
     }
+}
+#endif
+
+/* ---- few queries ----
+ *
+ * A group goes over PART keys with ROWS rows: the queries of all heads that read these keys and values, so that each is loaded
+ * once, straight into registers. First the scores: LANES items share a key's columns, in steps of KEYS_EACH keys an item, and their
+ * sums meet in local memory. Then the weights; then the values, each item having 4 columns of every STEP-th key. What the parts
+ * give is joined by `join`: parts [row][part][WIDTH], and the maximum and sum of each, sums [row][part][2].
+ *
+ * -D: DEPTH, WIDTH = columns of keys rounded up to 32, of values to a power of two from 32; ROWS; TAIL, ALIGNED, EXTRA and FORM as
+ * above. */
+
+#ifdef KERNEL_decode
+
+#define GROUP 128
+#define PART 256
+#define LANES 8
+#define KEYS (GROUP / LANES)
+#define KEYS_EACH 4
+#define DEPTH4 (DEPTH / 4)
+#define WIDTH4 (WIDTH / 4)
+#define STEP (GROUP / WIDTH4)
+#define AHEAD 4 /* values in flight */
+#define SUMS4 (ROWS * KEYS * LANES / 4)
+#define SUM_AT(pair, lane) ((pair)*LANES + ((lane) + (pair) / 4) % LANES) /* turned, against bank conflicts */
+#define ROW_ITEMS (GROUP / ROWS)
+
+/* Adds w v to o; a weight whose sign is set is taken out and multiplies nothing. */
+INLINE float4 add_value(float4 o, float w, float4 v, bool odd) {
+    return fma((float4)(w), odd ? as_float4(as_int4(v) & (int4)(~(as_int(w) >> 31))) : v, o);
+}
+
+__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void decode(IN(query), IN(key), IN(value), IN_BOOL(mask), IN(bias), IN_INT(key_lengths), IN(slopes), OUT(parts), OUT(sums), const long4 query_strides, const long4 key_strides,
+    const long4 value_strides, const long4 mask_strides, const long4 bias_strides, const long4 heads, const long4 widths, const int flags, const float scale, const float cap) {
+    __local float4 lq[ROWS * DEPTH4], lr[SUMS4 > GROUP ? SUMS4 : GROUP];
+    __local float weights[ROWS * PART];
+    __local float *partial = (__local float *)lr;
+    const uint t = get_local_id(0);
+    const int queries = (int)heads.z, depth = (int)widths.x, width = (int)widths.y, left = (int)widths.z, right = (int)widths.w;
+    const int shared = (int)(heads.x / heads.y), rows = shared * queries, blocks = (rows + ROWS - 1) / ROWS;
+    const long kv = get_group_id(1) / blocks, b = kv / heads.y, kv_head = kv % heads.y;
+    const int first_row = (int)(get_group_id(1) % blocks) * ROWS; /* of those that share the keys */
+    const long first_head = kv_head * shared, row0 = (b * heads.x + first_head) * queries + first_row;
+    const int length = (int)(flags & HAS_LENGTHS ? clamp((long)key_lengths[key_lengths_offset + b], 0L, heads.w) : heads.w);
+    const int shift = flags & BOTTOM_RIGHT ? length - queries : 0;
+    const int k0 = (int)get_group_id(0) * PART, begin = shift - left, end = min(length, queries + shift + right);
+    const int count = min(PART, end - k0);
+    parts += parts_offset;
+    sums += sums_offset;
+    if (count <= 0 || k0 + PART <= begin) { /* no key for any of the rows */
+        if (t < ROWS && first_row + (int)t < rows) {
+            const long at = 2 * ((row0 + t) * get_num_groups(0) + get_group_id(0));
+            sums[at] = LOWEST;
+            sums[at + 1] = 0.0f;
+        }
+        return;
+    }
+    const int query_stride = (int)query_strides.z, key_stride = (int)key_strides.z, value_stride = (int)value_strides.z;
+    query += query_offset + b * query_strides.x;
+    key += key_offset + b * key_strides.x + kv_head * key_strides.y;
+    value += value_offset + b * value_strides.x + kv_head * value_strides.y;
+    for (uint e = t; e < ROWS * DEPTH4; e += GROUP) {
+        const int row = min(first_row + (int)(e / DEPTH4), rows - 1), column = 4 * (int)(e % DEPTH4);
+        lq[e] = scale * load4(query + (first_head + row / queries) * query_strides.y, row % queries * query_stride + column, depth - column);
+    }
+    LOCAL_BARRIER;
+    const uint lane = t % LANES, own_key = t / LANES;
+    int done = 0;
+    ROLLED for (; done < count; done += KEYS * KEYS_EACH) {
+        float s[KEYS_EACH][ROWS];
+        int from[KEYS_EACH];
+        UNROLL for (int j = 0; j < KEYS_EACH; j++) {
+            from[j] = (k0 + min(done + (int)own_key + j * KEYS, count - 1)) * key_stride + 4 * (int)lane;
+            UNROLL for (int g = 0; g < ROWS; g++) s[j][g] = 0.0f;
+        }
+        ROLLED for (int c = 0; c < DEPTH; c += 4 * LANES) {
+            float4 y[KEYS_EACH];
+            UNROLL for (int j = 0; j < KEYS_EACH; j++) y[j] = load4(key, from[j] + c, depth - c - 4 * (int)lane);
+            UNROLL for (int g = 0; g < ROWS; g++) {
+                const float4 x = lq[g * DEPTH4 + c / 4 + (int)lane];
+                UNROLL for (int j = 0; j < KEYS_EACH; j++) s[j][g] = fma(x.x, y[j].x, fma(x.y, y[j].y, fma(x.z, y[j].z, fma(x.w, y[j].w, s[j][g]))));
+            }
+        }
+        UNROLL for (int j = 0; j < KEYS_EACH; j++) {
+            LOCAL_BARRIER;
+            UNROLL for (int g = 0; g < ROWS; g++) partial[SUM_AT(g * KEYS + own_key, lane)] = s[j][g];
+            LOCAL_BARRIER;
+            for (uint e = t; e < ROWS * KEYS; e += GROUP) {
+                const int at = done + j * KEYS + (int)(e % KEYS), k = k0 + min(at, count - 1);
+                const int row = min(first_row + (int)(e / KEYS), rows - 1), i = row % queries;
+                const long head = first_head + row / queries;
+                float sum = 0.0f;
+                ROLLED for (uint x = 0; x < LANES; x++) sum += partial[SUM_AT(e, x)];
+#ifdef FORM
+                if (flags & HAS_CAP) sum = cap * tanh(sum / cap);
+                if (flags & HAS_SLOPES) sum -= slopes[slopes_offset + (flags & SLOPES_PER_BATCH ? b * heads.x : 0) + head] * LOG2E * fabs((float)(i + length - queries - k));
+#endif
+#ifdef EXTRA
+                if (flags & HAS_BIAS) {
+                    const float extra = bias[bias_offset + b * bias_strides.x + head * bias_strides.y + i * bias_strides.z + k * bias_strides.w];
+                    sum = extra == -INFINITY ? extra : fma(extra, LOG2E, sum);
+                }
+                if (flags & HAS_MASK) sum = mask[mask_offset + b * mask_strides.x + head * mask_strides.y + i * mask_strides.z + k * mask_strides.w] ? sum : -INFINITY;
+#endif
+                weights[e / KEYS * PART + at] = at >= count || k < i + shift - left || k > i + shift + right ? -INFINITY : sum;
+            }
+        }
+    }
+    for (uint e = t; e < ROWS * PART; e += GROUP)
+        if ((int)(e % PART) >= done) weights[e] = -INFINITY;
+    LOCAL_BARRIER;
+    const uint own_row = t / ROW_ITEMS, start = t % ROW_ITEMS;
+    __local float *row_weights = weights + own_row * PART;
+    float m = LOWEST, l = 0.0f;
+    ROLLED for (uint k = start; k < PART; k += ROW_ITEMS) m = fmax(m, row_weights[k]);
+    partial[t] = m;
+    LOCAL_BARRIER;
+    ROLLED for (uint x = 0; x < ROW_ITEMS; x++) m = fmax(m, partial[own_row * ROW_ITEMS + x]);
+    LOCAL_BARRIER;
+    ROLLED for (uint k = start; k < PART; k += ROW_ITEMS) {
+        const float s = row_weights[k], p = s == -INFINITY ? -0.0f : exp2(s - m); /* the sign tells what is taken out */
+        row_weights[k] = p;
+        l += p;
+    }
+    partial[t] = l;
+    LOCAL_BARRIER;
+    if (start == 0 && first_row + (int)own_row < rows) {
+        const long at = 2 * ((row0 + own_row) * get_num_groups(0) + get_group_id(0));
+        l = 0.0f;
+        ROLLED for (uint x = 0; x < ROW_ITEMS; x++) l += partial[own_row * ROW_ITEMS + x];
+        sums[at] = m;
+        sums[at + 1] = l;
+    }
+    const uint column4 = t % WIDTH4;
+    const int column = 4 * (int)column4;
+    float4 o[ROWS];
+    UNROLL for (int g = 0; g < ROWS; g++) o[g] = (float4)(0.0f);
+    ROLLED for (int k = (int)(t / WIDTH4); k < count; k += AHEAD * STEP) {
+        float4 v[AHEAD];
+        bool odd = false;
+        UNROLL for (int u = 0; u < AHEAD; u++) {
+            v[u] = load4(value, (k0 + min(k + u * STEP, count - 1)) * value_stride + column, width - column);
+            odd = odd || !finite4(v[u]);
+        }
+        UNROLL for (int u = 0; u < AHEAD; u++) {
+            const int at = k + u * STEP;
+            UNROLL for (int g = 0; g < ROWS; g++) o[g] = add_value(o[g], at < count ? weights[g * PART + at] : -0.0f, v[u], odd);
+        }
+    }
+    UNROLL for (int g = 0; g < ROWS; g++) {
+        LOCAL_BARRIER;
+        lr[t] = o[g];
+        LOCAL_BARRIER;
+        if (t < WIDTH4 && first_row + g < rows) {
+            float4 v = lr[t];
+            ROLLED for (int x = 1; x < STEP; x++) v += lr[t + x * WIDTH4];
+            vstore4(v, 0, parts + ((row0 + g) * get_num_groups(0) + get_group_id(0)) * WIDTH + column);
+        }
+    }
+}
+#endif
+
+#ifdef KERNEL_join
+#define GROUP 64
+/* One group per row. A part whose sum is 0 has no values. */
+__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void join(IN(parts), IN(sums), IN(sinks), OUT(out), OUT(lse), OUT(row_sums), const long4 out_strides, const long4 heads, const int width, const int count, const int flags) {
+    const long row = get_group_id(0), i = row % heads.z, h = row / heads.z % heads.x, b = row / heads.z / heads.x;
+    float m = -3e38f, l = 0.0f, factor = 1.0f;
+    parts += parts_offset + row * count * WIDTH;
+    sums += sums_offset + row * count * 2;
+    for (int k = 0; k < count; k++) m = fmax(m, sums[2 * k]);
+    for (int k = 0; k < count; k++) l = fma(sums[2 * k + 1], exp2(sums[2 * k] - m), l);
+    const float own = m;
+    if (flags & HAS_SINKS) {
+        const float sink = sinks[sinks_offset + h] * LOG2E;
+        m = fmax(own, sink);
+        factor = exp2(own - m);
+        l = fma(l, factor, exp2(sink - m));
+    }
+    const float inverse = l == 0.0f ? 0.0f : factor / l;
+    out += out_offset + b * out_strides.x + h * out_strides.y + i * out_strides.z;
+    for (int column = (int)get_local_id(0); column < width; column += GROUP) {
+        float sum = 0.0f;
+        for (int k = 0; k < count; k++)
+            if (sums[2 * k + 1] != 0.0f) sum = fma(parts[(long)k * WIDTH + column], exp2(sums[2 * k] - own), sum);
+        out[column] = sum * inverse;
+    }
+    if (get_local_id(0) == 0) lse[lse_offset + row] = l == 0.0f ? -INFINITY : (m + log2(l)) * LN2;
+    if (get_local_id(0) == 0 && row_sums) vstore2((float2)(m * LN2, l), row, row_sums + row_sums_offset);
 }
 #endif

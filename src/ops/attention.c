@@ -177,22 +177,34 @@ static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {
     return status ? status : run_scalar_rest(call, &p);
 }
 
-/* ---- gpu_tile: see attention_gpu.c ---- */
+/* ---- gpu_decode and gpu_tile: see attention_gpu.c ---- */
 
 static const char *gpu_refusal(const clattn_call *call, const void *raw) {
     const attention_problem p = problem_of(call, raw);
     return clattn_attention_gpu_refusal(call, &p);
 }
 
-static clattn_status enqueue_gpu(clattn_call *call, const void *raw) {
-    const clattn_attention_args *a = raw;
+static const char *gpu_decode_refusal(const clattn_call *call, const void *raw) {
+    const attention_problem p = problem_of(call, raw);
+    return clattn_attention_gpu_decode_refusal(call, &p);
+}
+
+static clattn_status run_gpu(clattn_call *call, const clattn_attention_args *a, clattn_status (*run)(clattn_call *, attention_problem *)) {
     attention_problem p = problem_of(call, a);
     clattn_status status = join_past(call, &p);
     if (!status) status = clattn_attention_pack(call, &p);
-    if (!status) status = clattn_attention_gpu_run(call, &p);
+    if (!status) status = run(call, &p);
     if (!status) status = run_scalar_rest(call, &p);
     if (!status && a->out && a->out != p.tensors.out) status = clattn_copy(call, a->out, p.tensors.out);
     return status;
+}
+
+static clattn_status enqueue_gpu(clattn_call *call, const void *raw) {
+    return run_gpu(call, raw, clattn_attention_gpu_run);
+}
+
+static clattn_status enqueue_gpu_decode(clattn_call *call, const void *raw) {
+    return run_gpu(call, raw, clattn_attention_gpu_decode_run);
 }
 
 /* ---- cpu: work-groups of one, vectors along the queries ---- */
@@ -387,6 +399,7 @@ static clattn_status enqueue_decode(clattn_call *call, const void *raw) {
 static const clattn_variant variants[] = {
     { "decode", decode_refusal, enqueue_decode },
     { "cpu", cpu_refusal, enqueue_cpu },
+    { "gpu_decode", gpu_decode_refusal, enqueue_gpu_decode },
     { "gpu_tile", gpu_refusal, enqueue_gpu },
     { "scalar", NULL, enqueue_scalar },
 };

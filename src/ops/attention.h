@@ -69,6 +69,9 @@ double clattn_attention_pairs(const attention_problem *p);
 /* The variant gpu_tile: why it cannot serve, and out and lse of a packed problem. */
 const char *clattn_attention_gpu_refusal(const clattn_call *call, const attention_problem *p);
 clattn_status clattn_attention_gpu_run(clattn_call *call, attention_problem *p);
+/* The same of gpu_decode. */
+const char *clattn_attention_gpu_decode_refusal(const clattn_call *call, const attention_problem *p);
+clattn_status clattn_attention_gpu_decode_run(clattn_call *call, attention_problem *p);
 
 /* The arguments that every kernel begins with; see PROBLEM in attention_problem.cl. */
 #define ATTENTION_ARGS(p)                                                                                              \

@@ -30,7 +30,7 @@ class Limits(typing.NamedTuple):
         return self.warps if target in NVIDIA else self.gfx1030 if target == "gfx1030" else self.gfx9
 
 
-LIMITS = {"attention_gpu/tile": Limits(75, 60, 60), "matmul_gpu/tile": Limits(78, 55)}
+LIMITS = {"attention_gpu/tile": Limits(75, 60, 60), "attention_gpu/decode": Limits(), "matmul_gpu/tile": Limits(78, 55)}
 # They hold for the common case. With a mask, a cap, an unusual size or a rare activation a kernel only must not spill.
 UNUSUAL = r"-D(EXTRA|FORM|TAIL|ACT=|WIDTH=32|WIDTH=192|WIDTH=256)"
 
