@@ -27,7 +27,11 @@ static const char help[] =
     "  --plot FILE.png      a picture: fractions, ratios to the peers, and how the time grows\n"
     "  --from FILE.json     print or plot an earlier report instead of measuring\n"
     "  --list               the cases\n"
-    "  --json               one object on stdout\n" CLI_DEVICE_HELP;
+    "  --json               one object on stdout\n" CLI_DEVICE_HELP
+    "\nenvironment of --peers:\n"
+    "  CLATTN_BENCH_PYTHON  the Python that has the libraries, instead of the one that setup.sh made\n"
+    "  CLATTN_BENCH_PEERS   a directory of drivers with its peers.txt, instead of bench/peers\n"
+    "  CLATTN_BENCH_PATIENCE seconds that a peer may take for an answer (300)\n";
 
 typedef struct bench_options {
     cli_device_options device;

@@ -103,9 +103,9 @@ def packed(loop):
 
 
 def hot_loop(code, widest, by_fma):
-    def heat(loop):
+    def heat(loop):  # of loops with as many, the densest
         wide = sum(n for (_, register), n in loop.counts.items() if register == widest)
-        return fmas(loop, widest) if by_fma else 0, fmas(loop) if by_fma else 0, wide, 2 * wide - sum(loop.counts.values())
+        return (fmas(loop, widest), fmas(loop), -loop.length) if by_fma else (wide, 0, -loop.length)
     return max(loops(code), key=heat, default=None)
 
 
