@@ -8,6 +8,7 @@ vector, or, of a kernel that NO_FMA names, with the most arithmetic of it. The c
   - scalar or narrower arithmetic in the hot loop that outweighs the widest,
   - a gather in the hot loop,
   - a kernel that is not made of single work-items, unless BY_ITEMS tells why.
+Kernels of COPIES compute nothing and are only listed.
 Other architectures than x86-64 with AVX2 have no rule here, and the check says so and passes."""
 import collections
 import json
@@ -24,16 +25,15 @@ NO_FMA = {
     "planes": "sums of planes",
     "channel_pool": "maxima and sums over channels",
 }
-# Kernels that only move what they read.
-COPIES = {"pack": "weights or panels in another order"}
-# Kernels made of work-items, which PoCL vectorises across items or leaves scalar.
-BY_ITEMS = {
-    "move": "copies between strides, not a part of any computation",
-    "copy": "copies between strides, not a part of any computation",
-    "convert": "changes the storage of elements",
-    "efficient_channel_attention": "one value for each channel",
-    "conv2d/pack": "weights in another order, once where they are frozen",
+# Kernels that compute nothing: whatever form they have.
+COPIES = {
+    "pack": "weights or panels in another order",
+    "move": "copies between strides",
+    "copy": "copies between strides",
+    "convert": "the storage of elements",
 }
+# Kernels made of work-items, which PoCL vectorises across items or leaves scalar.
+BY_ITEMS = {"efficient_channel_attention": "one value for each channel"}
 
 ARITHMETIC = re.compile(r"v?(fn?m(?:add|sub)\d*|add|sub|mul|div|max|min|sqrt|rcp14|rsqrt14|reduce|scalef|rndscale|cmp\w*|blendm)(ps|ss|pd|sd)$")
 JUMP = re.compile(r"j\w+$")
@@ -174,10 +174,10 @@ def check_object(kernel, size, path, widest):
     code = functions(path).get("_pocl_kernel_" + kernel.split("/", 1)[1])
     if not code:
         return "", ["no code of it in " + path]
+    if reason_of(COPIES, kernel):
+        return "computes nothing", []
     if not size.startswith("1-1-1-"):
         return "work-items " + size, [] if reason_of(BY_ITEMS, kernel) else ["not made of single work-items"]
-    if reason_of(COPIES, kernel):
-        return "only moves data", []
     loop = hot_loop(code, widest, not reason_of(NO_FMA, kernel))
     return describe(loop), faults(kernel, loop, widest)
 
