@@ -106,7 +106,7 @@ def make_run(case):
     out = np.empty(list(request.get_output_tensor(0).shape), np.float32)
     request.set_output_tensor(0, ov.Tensor(out, shared_memory=True))
 
-    def run(kept=case):  # the request computes on its arrays
+    def run(kept=(case, out)):  # the request computes on these
         del kept
         request.infer()
     return run, lambda: {"out": out}

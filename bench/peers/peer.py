@@ -83,7 +83,7 @@ def times(run, runs, slow):
 
 
 def prepare(make, directory):
-    """The function to be timed, and whether it is slow."""
+    """The function to be timed, whether it is slow, and what holds the memory that it writes to."""
     run, result = make(Case(directory))
     run()
     start = time.perf_counter()
@@ -91,7 +91,7 @@ def prepare(make, directory):
     slow = time.perf_counter() - start > SLOW
     for name, array in result().items():
         np.save(os.path.join(directory, "out.%s.npy" % name), np.ascontiguousarray(array))
-    return run, slow
+    return run, slow, result
 
 
 def serve(start):
@@ -106,17 +106,17 @@ def serve(start):
         print("unsupported " + one_line(error), file=answers)
         return
     print("ready " + version, file=answers)
-    run, slow = None, False
+    run, slow, held = None, False, None
     for line in sys.stdin:
         word, _, rest = line.strip().partition(" ")
         try:
             if word == "prepare":
-                run, slow = prepare(make, rest)
+                run, slow, held = prepare(make, rest)
                 print("ok", file=answers)
             elif word == "run":
                 print(times(run, int(rest), slow), file=answers)
             elif word == "forget":
-                run = None
+                run = held = None
                 print("ok", file=answers)
             else:
                 print("error what is " + word, file=answers)
