@@ -11,7 +11,8 @@
 /* Each tensor has elements n * SLOTS * SLOT + its slot * SLOT + 0..SLOT-1 for some n: none meets another. */
 #define SLOT ((int64_t)1 << 20)
 #define SLOTS 64
-#define ELEMENTS (FAR + 9 * SLOT * SLOTS)
+#define INPUT_ELEMENTS (FAR + 9 * SLOT * SLOTS) /* outputs lie behind: an overlap of ranges is refused */
+#define ELEMENTS (INPUT_ELEMENTS + SLOT * SLOTS)
 
 typedef struct far_memory {
     clattn_tensor words, bytes; /* 4-byte elements, single bytes */
@@ -19,8 +20,8 @@ typedef struct far_memory {
     int count;
 } far_memory;
 
-/* A short first axis strides over the 2^31 elements; other tensors begin behind them. */
-static clattn_tensor far_view(const far_memory *m, const clattn_tensor *near) {
+/* A short first axis of an input strides over the 2^31 elements; other tensors begin behind them. */
+static clattn_tensor far_view(const far_memory *m, const clattn_tensor *near, bool input) {
     clattn_tensor view = *near;
     int64_t stride = 1;
     view.buffer = near->dtype == CLATTN_U8 ? m->bytes.buffer : m->words.buffer;
@@ -31,7 +32,8 @@ static clattn_tensor far_view(const far_memory *m, const clattn_tensor *near) {
     }
     cr_assert_leq(stride, SLOT, "an example has a tensor of %lld elements", (long long)stride);
     const int64_t steps = near->rank ? near->shape[0] - 1 : 0, unit = SLOT * SLOTS;
-    if (steps > 0 && steps <= 8) view.strides[0] = (FAR / steps + unit - 1) / unit * unit;
+    if (!input) view.offset += INPUT_ELEMENTS;
+    else if (steps > 0 && steps <= 8) view.strides[0] = (FAR / steps + unit - 1) / unit * unit;
     else view.offset += FAR;
     return view;
 }
@@ -41,7 +43,7 @@ static clattn_tensor *move_away(clattn_context *context, far_memory *m, const cl
     static unsigned char host[SLOT * 4];
     cr_assert_lt(m->count, SLOTS);
     clattn_tensor *view = &m->views[m->count];
-    *view = far_view(m, near);
+    *view = far_view(m, near, input);
     m->count++;
     if (input) {
         cr_assert_eq(clattn_tensor_read(context, near, host), CLATTN_OK, "%s", clattn_message(context));
