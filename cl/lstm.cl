@@ -1,16 +1,68 @@
-#include "common.cl"
+/* Long short-term memory, gates in the order i, f, g, o. gi = W_ih x + b_ih stands ready, [direction][B,T,4H]. */
+#define GATES 4
+#include "recurrent.cl"
 
-/* Long short-term memory, gates in the order i, f, g, o. gi = W_ih x + b_ih stands ready, [B,T,4H] of one direction. */
+#ifdef KERNEL_sequence
+#define HAS_CELLS 32
+#define HAS_LAST_CELLS 64
+/* Gates summed at once: all, unless the sums of ROWS rows would then fill every vector register. */
+#ifndef TOGETHER
+#define TOGETHER (ROWS < 8 ? 4 : 2)
+#endif
+
+/* `state` is each group's room: the states before and after a step and the cells, which change in place. */
+SINGLE void sequence(IN(gi), IN(packed), IN(b_hh), IN(h0), IN(c0), IN_INT(lengths), OUT(state), OUT(out), OUT(h_n), OUT(c_n), const long B, const long T, const long H, const int flags) {
+    const long first_row = get_group_id(0) * ROWS, direction = get_group_id(1), directions = get_num_groups(1);
+    const long blocks = (H + 15) / 16, width = blocks * 16;
+    SHIFT(gi);
+    SHIFT(packed);
+    SHIFT(state);
+    gi += direction * B * T * 4 * H;
+    packed += direction * blocks * H * ROW;
+    if (flags & HAS_BIAS) b_hh += b_hh_offset + direction * 4 * H;
+    if (flags & HAS_OUT) out += out_offset + direction * H;
+    state += (direction * get_num_groups(0) + get_group_id(0)) * 3 * ROWS * width;
+    __global float *cells = state + 2 * ROWS * width;
+    float sums[ROWS * GATES * 16];
+    long length[ROWS];
+    const long steps = begin_lengths(length, flags & HAS_LENGTHS ? lengths + lengths_offset : 0, first_row, B, T);
+    begin_states(state, flags & HAS_START ? h0 + h0_offset + direction * B * H : 0, first_row, B, H, width);
+    begin_states(cells, flags & HAS_CELLS ? c0 + c0_offset + direction * B * H : 0, first_row, B, H, width);
+    for (long step = 0; step < steps; step++) {
+        __global float *now = state + step % 2 * ROWS * width, *next = state + (step + 1) % 2 * ROWS * width;
+        __global const float *inputs[ROWS];
+        for (int i = 0; i < ROWS; i++) inputs[i] = gi + ((first_row + i) * T + time_of(step, length[i], direction == 1)) * 4 * H;
+        for (long unit = 0; unit < width; unit += 16) {
+            __global const float *block = packed + unit / 16 * H * ROW;
+            ROLLED for (int first = 0; first < GATES; first += TOGETHER) SUMS(TOGETHER, first, now)
+            ROLLED for (int i = 0; i < ROWS; i++) {
+                float16 h = vload16(0, now + i * width + unit);
+                if (step < length[i]) {
+                    const float16 in = gate_16(SUM(i, 0) + load_units(inputs[i], unit, H)), forget = gate_16(SUM(i, 1) + load_units(inputs[i] + H, unit, H));
+                    const float16 g = candidate_16(SUM(i, 2) + load_units(inputs[i] + 2 * H, unit, H)), o = gate_16(SUM(i, 3) + load_units(inputs[i] + 3 * H, unit, H));
+                    const float16 c = fma(forget, vload16(0, cells + i * width + unit), in * g);
+                    vstore16(c, 0, cells + i * width + unit);
+                    h = o * candidate_16(c);
+                    if (flags & HAS_OUT) store_units(h, out + ((first_row + i) * T + time_of(step, length[i], direction == 1)) * directions * H, unit, H);
+                }
+                vstore16(h, 0, next + i * width + unit);
+            }
+        }
+    }
+    if (flags & HAS_OUT) clear_rest(length, out, directions * H, first_row, B, T, H);
+    if (flags & HAS_LAST) end_states(state + steps % 2 * ROWS * width, h_n + h_n_offset + direction * B * H, first_row, B, H, width);
+    if (flags & HAS_LAST_CELLS) end_states(cells, c_n + c_n_offset + direction * B * H, first_row, B, H, width);
+}
+#endif
 
 #ifdef KERNEL_advance
-/* h and c after a step, c in place. gh [B,4H] holds the recurrent sums. */
+/* h and c after a step of one direction, c in place. gh [B,4H] holds the recurrent sums. */
 __kernel void advance(IN(gi), IN(gh), IN(h), IN_INT(lengths), OUT(cells), OUT(next), OUT(out), const long B, const long T, const long H, const long step, const long out_row, const int backward, const int has_lengths, const int has_out) {
     const long at = get_global_id(0);
     if (at >= B * H) return;
     SHIFT(gi);
     SHIFT(gh);
-    const long row = at / H, unit = at % H, length = has_lengths ? clamp((long)lengths[lengths_offset + row], 0L, T) : T;
-    const long time = backward && step < length ? length - 1 - step : step;
+    const long row = at / H, unit = at % H, length = length_of(lengths, lengths_offset, row, T, has_lengths), time = time_of(step, length, backward);
     float state = h[h_offset + at];
     if (step < length) {
         gi += (row * T + time) * 4 * H + unit;

@@ -29,35 +29,15 @@ static clattn_status project(clattn_call *call, const unit *u, clattn_tensor *gi
 
 /* ---- cpu: a few rows of the batch run through the whole sequence in one launch ---- */
 
-static const char *cpu_refusal(const clattn_call *call, const void *args) {
-    (void)args;
-    return clattn_call_cpu(call, 0) ? NULL : "the device is not a CPU";
-}
-
-/* Rows of a group: 1, 2, 4 or 8, few enough for two groups. */
-static int64_t rows_per_group(const unit *u) {
-    int64_t rows = 1;
-    while (rows < 8 && 2 * rows < u->b * u->directions) rows *= 2;
-    return rows;
-}
-
-static clattn_status pack(clattn_call *call, const unit *u, clattn_buffer **packed) {
-    const int64_t blocks = (u->h + 15) / 16;
-    bool fresh;
-    const clattn_status status = clattn_packed(call, u->w_hh, "gru", (size_t)(u->directions * blocks * u->h * 48) * sizeof(float), packed, &fresh);
-    if (status || !fresh) return status;
-    return clattn_run_kernel(call, "gru", "pack", "", 2, ((size_t[]){ (size_t)blocks, (size_t)u->directions }), ((size_t[]){ 1, 1 }), ARG_T(u->w_hh), ARG_BUFFER(*packed), ARG_I64(u->h));
-}
-
 static clattn_status run_sequence(clattn_call *call, const unit *u) {
     clattn_tensor gi, state;
     clattn_buffer *packed;
     char options[48];
-    const int64_t rows = rows_per_group(u), groups = (u->b + rows - 1) / rows;
+    const int64_t rows = clattn_recurrent_rows(u->b, u->directions), groups = (u->b + rows - 1) / rows;
     const int flags = (u->b_hh ? 1 : 0) | (u->h0 ? 2 : 0) | (u->lengths ? 4 : 0) | (u->out ? 8 : 0) | (u->h_n ? 16 : 0);
     clattn_status status = project(call, u, &gi);
-    if (!status) status = pack(call, u, &packed);
-    if (!status) status = clattn_scratch(call, &state, CLATTN_F32, 2, (int64_t[]){ u->directions * groups, 4 * rows * ((u->h + 15) / 16 * 16) });
+    if (!status) status = clattn_recurrent_pack(call, "gru", u->w_hh, u->directions, 3, u->h, &packed);
+    if (!status) status = clattn_recurrent_room(call, u->directions * groups, 4, rows, u->h, &state);
     if (status) return status;
     snprintf(options, sizeof options, "-DROWS=%d%s", (int)rows, u->reset == CLATTN_RESET_BEFORE ? " -DRESET_BEFORE" : "");
     return clattn_run_kernel(call, "gru", "sequence", options, 2, ((size_t[]){ (size_t)groups, (size_t)u->directions }), ((size_t[]){ 1, 1 }), ARG_T(&gi), ARG_BUFFER(packed), ARG_T(u->b_hh), ARG_T(u->h0), ARG_T(u->lengths), ARG_T(&state), ARG_T(u->out), ARG_T(u->h_n), ARG_I64(u->b), ARG_I64(u->t), ARG_I64(u->h), ARG_I32(flags), ARG_I32(u->keep == CLATTN_KEEP_NEW));
@@ -175,7 +155,7 @@ void clattn_reference_gru(const clattn_call *call, const void *args, clattn_boun
 void clattn_reference_gru_cell(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
 static const clattn_variant gru_variants[] = {
-    { "cpu", cpu_refusal, enqueue_gru_cpu },
+    { "cpu", clattn_recurrent_cpu_refusal, enqueue_gru_cpu },
     { "steps", NULL, enqueue_gru_steps },
 };
 static const char *const gru_examples[] = {

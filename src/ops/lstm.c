@@ -1,4 +1,5 @@
-/* lstm and lstm_cell. The input's part of all gates is one linear; each step is one linear and one kernel. */
+/* lstm and lstm_cell. The input's part of all gates is one linear; the recurrent part runs in one launch for the whole
+ * sequence (CPUs), or as one linear and one kernel a step. */
 #include "recurrent.h"
 
 /* What both operations have in common; a cell is a sequence of one step. */
@@ -14,6 +15,28 @@ static unit unit_of_lstm(const clattn_call *call, const clattn_lstm_args *a) {
 static unit unit_of_cell(const clattn_call *call, const clattn_lstm_cell_args *a) {
     return (unit){ .x = a->x, .w_ih = a->w_ih, .w_hh = a->w_hh, .b_ih = a->b_ih, .b_hh = a->b_hh, .h0 = a->h, .c0 = a->c, .h_n = a->h_out, .c_n = a->c_out, .directions = 1, .b = clattn_dim(call, "B"), .t = 1, .i = clattn_dim(call, "I"), .h = clattn_dim(call, "H") };
 }
+
+static clattn_status project(clattn_call *call, const unit *u, clattn_tensor *gi) {
+    return clattn_recurrent_inputs(call, u->x, u->w_ih, u->b_ih, u->directions, u->b * u->t, u->i, 4 * u->h, gi);
+}
+
+/* ---- cpu: a few rows of the batch run through the whole sequence in one launch ---- */
+
+static clattn_status run_sequence(clattn_call *call, const unit *u) {
+    clattn_tensor gi, state;
+    clattn_buffer *packed;
+    char options[48];
+    const int64_t rows = clattn_recurrent_rows(u->b, u->directions), groups = (u->b + rows - 1) / rows;
+    const int flags = (u->b_hh ? 1 : 0) | (u->h0 ? 2 : 0) | (u->lengths ? 4 : 0) | (u->out ? 8 : 0) | (u->h_n ? 16 : 0) | (u->c0 ? 32 : 0) | (u->c_n ? 64 : 0);
+    clattn_status status = project(call, u, &gi);
+    if (!status) status = clattn_recurrent_pack(call, "lstm", u->w_hh, u->directions, 4, u->h, &packed);
+    if (!status) status = clattn_recurrent_room(call, u->directions * groups, 3, rows, u->h, &state);
+    if (status) return status;
+    snprintf(options, sizeof options, "-DROWS=%d", (int)rows);
+    return clattn_run_kernel(call, "lstm", "sequence", options, 2, ((size_t[]){ (size_t)groups, (size_t)u->directions }), ((size_t[]){ 1, 1 }), ARG_T(&gi), ARG_BUFFER(packed), ARG_T(u->b_hh), ARG_T(u->h0), ARG_T(u->c0), ARG_T(u->lengths), ARG_T(&state), ARG_T(u->out), ARG_T(u->h_n), ARG_T(u->c_n), ARG_I64(u->b), ARG_I64(u->t), ARG_I64(u->h), ARG_I32(flags));
+}
+
+/* ---- steps: one linear and one kernel a step, for any device ---- */
 
 /* The tensors of one direction's steps. The cells are changed in place. */
 typedef struct stepping {
@@ -59,7 +82,7 @@ static clattn_status run_direction(clattn_call *call, const unit *u, stepping *s
 static clattn_status run_steps(clattn_call *call, const unit *u) {
     clattn_tensor gi;
     stepping s = { .direction = 0 };
-    clattn_status status = clattn_recurrent_inputs(call, u->x, u->w_ih, u->b_ih, u->directions, u->b * u->t, u->i, 4 * u->h, &gi);
+    clattn_status status = project(call, u, &gi);
     if (!status) status = make_room(call, u, &s);
     for (; s.direction < u->directions && !status; s.direction++) {
         s.gi = clattn_recurrent_part(&gi, s.direction, u->b * u->t, 0, u->b * u->t, 4 * u->h);
@@ -98,7 +121,12 @@ static clattn_status prepare_lstm(clattn_call *call, void *raw) {
     return clattn_recurrent_directions(call, a->bidirectional, a->w_ih, a->w_hh, a->b_ih, a->b_hh);
 }
 
-static clattn_status enqueue_lstm(clattn_call *call, const void *args) {
+static clattn_status enqueue_lstm_cpu(clattn_call *call, const void *args) {
+    const unit u = unit_of_lstm(call, args);
+    return run_sequence(call, &u);
+}
+
+static clattn_status enqueue_lstm_steps(clattn_call *call, const void *args) {
     const unit u = unit_of_lstm(call, args);
     return run_steps(call, &u);
 }
@@ -111,8 +139,11 @@ static void work_lstm(const clattn_call *call, const void *args, double *flops, 
 void clattn_reference_lstm(const clattn_call *call, const void *args, clattn_bounds *bounds);
 void clattn_reference_lstm_cell(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
-static const clattn_variant lstm_variants[] = { { "steps", NULL, enqueue_lstm } };
-static const char *const lstm_examples[] = { "lstm x[1,3,5] w_ih[24,5] w_hh[24,6]", "lstm x[3,3,5] w_ih[2,24,5] w_hh[2,24,6] lengths[3]<4 bidirectional=true", NULL };
+static const clattn_variant lstm_variants[] = {
+    { "cpu", clattn_recurrent_cpu_refusal, enqueue_lstm_cpu },
+    { "steps", NULL, enqueue_lstm_steps },
+};
+static const char *const lstm_examples[] = { "lstm x[1,3,5] w_ih[24,5] w_hh[24,6]", "lstm x[16,3,5] w_ih[24,5] w_hh[24,6]", "lstm x[3,3,5] w_ih[2,24,5] w_hh[2,24,6] lengths[3]<4 bidirectional=true", NULL };
 static const clattn_op_code lstm_code = { .prepare = prepare_lstm, .variants = lstm_variants, .variant_count = CLATTN_COUNT(lstm_variants), .reference = clattn_reference_lstm, .work = work_lstm, .examples = lstm_examples };
 static const clattn_op op_lstm = { "lstm", "long short-term memory over a sequence", "Hochreiter and Schmidhuber 1997; torch.nn.LSTM, Keras' LSTM", sizeof(clattn_lstm_args), lstm_fields, CLATTN_COUNT(lstm_fields), &lstm_code };
 CLATTN_DEFINE_CALL(lstm)

@@ -45,3 +45,31 @@ clattn_status clattn_recurrent_directions(clattn_call *call, bool bidirectional,
     if (!status) status = check_directions(call, "b_ih", b_ih, 1, bidirectional);
     return status ? status : check_directions(call, "b_hh", b_hh, 1, bidirectional);
 }
+
+const char *clattn_recurrent_cpu_refusal(const clattn_call *call, const void *args) {
+    (void)args;
+    return clattn_call_cpu(call, 0) ? NULL : "the device is not a CPU";
+}
+
+int64_t clattn_recurrent_rows(int64_t batches, int64_t directions) {
+    int64_t rows = 1;
+    while (rows < 8 && 2 * rows < batches * directions) rows *= 2;
+    return rows;
+}
+
+/* Units are taken by vectors of 16. */
+static int64_t vectors(int64_t units) {
+    return (units + 15) / 16;
+}
+
+clattn_status clattn_recurrent_pack(clattn_call *call, const char *source, const clattn_tensor *w_hh, int64_t directions, int64_t gates, int64_t units, clattn_buffer **packed) {
+    const int64_t blocks = vectors(units);
+    bool fresh;
+    const clattn_status status = clattn_packed(call, w_hh, source, (size_t)(directions * blocks * units * gates * 16) * sizeof(float), packed, &fresh);
+    if (status || !fresh) return status;
+    return clattn_run_kernel(call, source, "pack", "", 2, ((size_t[]){ (size_t)blocks, (size_t)directions }), ((size_t[]){ 1, 1 }), ARG_T(w_hh), ARG_BUFFER(*packed), ARG_I64(units));
+}
+
+clattn_status clattn_recurrent_room(clattn_call *call, int64_t groups, int64_t states, int64_t rows, int64_t units, clattn_tensor *state) {
+    return clattn_scratch(call, state, CLATTN_F32, 2, (int64_t[]){ groups, states * rows * vectors(units) * 16 });
+}

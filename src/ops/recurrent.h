@@ -13,4 +13,14 @@ clattn_status clattn_recurrent_inputs(clattn_call *call, const clattn_tensor *x,
 /* A sequence's weights have a first axis for the directions exactly when it is bidirectional; binds R to their number. */
 clattn_status clattn_recurrent_directions(clattn_call *call, bool bidirectional, const clattn_tensor *w_ih, const clattn_tensor *w_hh, const clattn_tensor *b_ih, const clattn_tensor *b_hh);
 
+/* ---- A few rows of the batch run through the whole sequence in one launch: cl/recurrent.cl ---- */
+
+const char *clattn_recurrent_cpu_refusal(const clattn_call *call, const void *args);
+/* Rows of a group: 1, 2, 4 or 8, few enough for two groups. */
+int64_t clattn_recurrent_rows(int64_t batches, int64_t directions);
+/* W_hh of `gates` gates in the order in which `source` reads it. */
+clattn_status clattn_recurrent_pack(clattn_call *call, const char *source, const clattn_tensor *w_hh, int64_t directions, int64_t gates, int64_t units, clattn_buffer **packed);
+/* Each group's room for `states` times its rows of states. */
+clattn_status clattn_recurrent_room(clattn_call *call, int64_t groups, int64_t states, int64_t rows, int64_t units, clattn_tensor *state);
+
 #endif

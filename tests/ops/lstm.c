@@ -9,7 +9,8 @@ Test(lstm, shapes) {
         "lstm x[1,1,1] w_ih[4,1] w_hh[4,1]" ALL, "lstm x[1,3,5] w_ih[24,5]*0.4 w_hh[24,6]*0.4 b_ih[24] b_hh[24] h0[1,1,6] c0[1,1,6]" ALL, "lstm x[2,4,5] w_ih[60,5]*0.4 w_hh[60,15]*0.2 b_hh[60] c0[1,2,15]" ALL,
         "lstm x[3,4,5] w_ih[64,5]*0.4 w_hh[64,16]*0.2 b_ih[64] h0[1,3,16]" ALL, "lstm x[17,3,9] w_ih[132,9]*0.3 w_hh[132,33]*0.1 b_ih[132] b_hh[132]" ALL,
         "lstm x[2,0,5] w_ih[24,5] w_hh[24,6] h0[1,2,6] c0[1,2,6]" ALL, "lstm x[0,3,5] w_ih[24,5] w_hh[24,6]" ALL, "lstm x[2,3,0] w_ih[24,0] w_hh[24,6]*0.4 b_ih[24] h0[1,2,6]" ALL, "lstm x[2,3,5] w_ih[0,5] w_hh[0,0]" ALL,
-        "lstm x[2,3,5] w_ih[24,5]*0.4 w_hh[24,6]*0.4 -> c_n", "lstm x[2,33,5] w_ih[24,5]*0.4 w_hh[24,6]*0.4 -> out", "lstm x[3,4,5]*100 w_ih[68,5] w_hh[68,17]*0.2" ALL, "lstm x[2,2,5] w_ih[24,5]:0.1,nan,0.2 w_hh[24,6]*0.1" ALL, NULL });
+        "lstm x[2,3,5] w_ih[24,5]*0.4 w_hh[24,6]*0.4 -> c_n", "lstm x[2,33,5] w_ih[24,5]*0.4 w_hh[24,6]*0.4 -> out", "lstm x[3,4,5]*100 w_ih[68,5] w_hh[68,17]*0.2" ALL, "lstm x[2,2,5] w_ih[24,5]:0.1,nan,0.2 w_hh[24,6]*0.1" ALL,
+        "lstm x[7,4,5] w_ih[68,5]*0.4 w_hh[68,17]*0.2 b_ih[68] b_hh[68] h0[1,7,17] c0[1,7,17]*50" ALL, "lstm x[19,4,5] w_ih[68,5]:0.1,0.2,nan,-0.3 w_hh[68,17]*0.1 -> c_n", "lstm x[19,4,5] w_ih[68,5]*0.4 w_hh[68,17]*0.2 h0[1,19,17]:0.5,nan,0.1,0.2 c0[1,19,17]:1,nan,-2" ALL, NULL });
 }
 
 Test(lstm, directions_and_lengths) {
@@ -17,6 +18,7 @@ Test(lstm, directions_and_lengths) {
         "lstm x[3,5,7] w_ih[2,24,7]*0.4 w_hh[2,24,6]*0.4 b_ih[2,24] b_hh[2,24] h0[2,3,6] c0[2,3,6] bidirectional=true" ALL, "lstm x[1,5,7] w_ih[2,64,7]*0.4 w_hh[2,64,16]*0.2 bidirectional=true" ALL,
         "lstm x[4,5,7] w_ih[24,7]*0.4 w_hh[24,6]*0.4 lengths[4]:0,5,1,3" ALL, "lstm x[4,5,7] w_ih[24,7]*0.4 w_hh[24,6]*0.4 h0[1,4,6] c0[1,4,6] lengths[4]:-3,9,2,5" ALL,
         "lstm x[5,4,3] w_ih[2,68,3]*0.4 w_hh[2,68,17]*0.2 b_ih[2,68] b_hh[2,68] h0[2,5,17] c0[2,5,17] lengths[5]:0,4,1,3,2 bidirectional=true" ALL,
+        "lstm x[11,4,3] w_ih[2,24,3]*0.4 w_hh[2,24,6]*0.4 lengths[11]:1,0,4,2 bidirectional=true" ALL, "lstm x[11,4,3] w_ih[132,3]*0.4 w_hh[132,33]*0.2 c0[1,11,33] lengths[11]:1,0,4,2" ALL,
         "lstm x[2,3,2]:1,2,nan,nan,nan,nan,1,2,3,4,nan,nan w_ih[24,2]*0.4 w_hh[24,6]*0.4 lengths[2]:1,2" ALL, "lstm x[2,3,2]:1,2,nan,nan,nan,nan,1,2,3,4,nan,nan w_ih[2,24,2]*0.4 w_hh[2,24,6]*0.4 lengths[2]:1,2 bidirectional=true" ALL, NULL });
 }
 
