@@ -4,21 +4,64 @@
  *
  * One group per (batch, key/value head) and part of the keys: the queries of all heads that read this key/value head go over
  * the part together, so each key and value is read once. Vectors run along the head sizes. Each leaves its maximum, sum and
- * weighted values, which decode_join puts together. The same names as above; Tq * H / Hkv <= ROWS. */
+ * weighted values, which decode_join puts together. The same names as above; Tq * H / Hkv <= ROWS. Heads of more than 256 do
+ * not fit the registers: such keys are read where they are multiplied, such values some vectors of the width at a time. */
+
+#define ROLLED _Pragma("unroll 1")
+
+/* How many of the values' vectors are summed in registers at a time: all, or SUMS of wide values. The last SUMS of these begin
+ * early enough to be full, and so give some of the sums before them again. */
+#if WIDTH > 16
+#define SUMS 16
+#define SUMS_AT(start) min(start, width - 16 * SUMS)
+#else
+#define SUMS WIDTH
+#define SUMS_AT(start) 0
+#endif
+#define EACH_SUMS ROLLED for (int start = 0; start < 16 * WIDTH; start += 16 * SUMS)
 
 #ifdef KERNEL_decode
+#if DEPTH > 256
+#define LAST (DEPTH / 16 - 1)
+#define CHAINS 4 /* sums that do not wait for each other */
+/* The row's last vector, whole: zeros stand for what belongs to the one before. */
+INLINE float16 load_last(__global const float *from, int depth) {
+    return select(vload16(0, from + depth - 16), (float16)(0.0f), lanes16() < (int16)(DEPTH - depth));
+}
+
+INLINE void load_row(__local float16 *to, __global const float *from, int depth, float factor) {
+    ROLLED for (int t = 0; t < LAST; t++) to[t] = vload16(t, from) * factor;
+    to[LAST] = load_last(from, depth) * factor;
+}
+
+/* Dot product with one key. */
+INLINE float dot_row(__local const float16 *q, __global const float *k, int depth) {
+    float16 sum[CHAINS];
+#pragma unroll
+    for (int i = 0; i < CHAINS; i++) sum[i] = (float16)(0.0f);
+    ROLLED for (int t = 0; t + CHAINS <= LAST; t += CHAINS) {
+#pragma unroll
+        for (int i = 0; i < CHAINS; i++) sum[i] = fma(q[t + i], vload16(t + i, k), sum[i]);
+    }
+#pragma unroll
+    for (int t = LAST / CHAINS * CHAINS; t < LAST; t++) sum[t % CHAINS] = fma(q[t], vload16(t, k), sum[t % CHAINS]);
+    sum[CHAINS - 1] = fma(q[LAST], load_last(k, depth), sum[CHAINS - 1]);
+    return sum16((sum[0] + sum[1]) + (sum[2] + sum[3]));
+}
+#else
 /* The queries' rows, padded with zeros to DEPTH. */
 INLINE void load_row(__local float16 *to, __global const float *from, int depth, float factor) {
     for (int t = 0; t < DEPTH / 16; t++) to[t] = (16 * t + 16 <= depth ? vload16(t, from) : load_some(from + 16 * t, depth - 16 * t, 0.0f)) * factor;
 }
 
 /* Dot products of one key, whose vectors are in k. */
-INLINE float dot_row(__local const float16 *q, const float16 *k) {
+INLINE float dot_row(__local const float16 *q, const float16 *k, int depth) {
     float16 sum = q[0] * k[0];
 #pragma unroll
     for (int t = 1; t < DEPTH / 16; t++) sum = fma(q[t], k[t], sum);
     return sum16(sum);
 }
+#endif
 
 /* The rows' scores of this part, for the kernel decode_weights. */
 INLINE void store_part(__local const float16 *P, __global float *scores, long stride, int rows, int keys) {
@@ -47,16 +90,20 @@ SINGLE void decode(PROBLEM, IN(value), const long4 value_strides, OUT(parts), OU
     parts += (get_group_id(1) * get_num_groups(0) + get_group_id(0)) * rows * (16 * WIDTH + 16);
     for (int r = 0; r < rows * BK; r++) S[r] = -INFINITY;
     for (long j = from; j < to; j++) {
+#if DEPTH > 256
+        __global const float *k = key + j * key_strides.z;
+#else
         float16 k[DEPTH / 16];
 #pragma unroll
         for (int t = 0; t < DEPTH / 16; t++) k[t] = 16 * t + 16 <= depth ? vload16(t, key + j * key_strides.z) : load_some(key + j * key_strides.z + 16 * t, depth - 16 * t, 0.0f);
+#endif
         for (int r = 0; r < rows; r++) {
             const long h = g * group + r / heads.z, i = r % heads.z;
             if (j < i + shift - widths.z || j > i + shift + widths.w) continue;
             if ((flags & HAS_MASK) && !MASK_AT(b, h, i)[j * mask_strides.w]) continue;
             const float extra = flags & HAS_BIAS ? BIAS_AT(b, h, i)[j * bias_strides.w] : 0.0f;
             if (extra == -INFINITY) continue;
-            float score = dot_row(Q + r * (DEPTH / 16), k);
+            float score = dot_row(Q + r * (DEPTH / 16), k, depth);
 #ifdef FORM
             if (flags & HAS_CAP) score = cap * LOG2E * tanh(score / (cap * LOG2E));
             score -= SLOPE_AT(b, h) * LOG2E * fabs((float)(i + length - heads.z - j));
@@ -66,27 +113,31 @@ SINGLE void decode(PROBLEM, IN(value), const long4 value_strides, OUT(parts), OU
     }
     if (scores) store_part(P, scores + scores_offset + (b * heads.x + g * group) * heads.z * heads.w + from, heads.w, rows, (int)min((long)part_keys, heads.w - from));
     for (int r = 0; r < rows; r++) {
-        float16 m16 = (float16)(-INFINITY), l16 = (float16)(0.0f), sum[WIDTH];
+        float16 m16 = (float16)(-INFINITY), l16 = (float16)(0.0f);
+        __global float *part = parts + r * (16 * WIDTH + 16);
         for (int k = 0; k < BK / 16; k++) m16 = VMAX(m16, P[r * (BK / 16) + k]);
         const float m = max16(m16), base = m == -INFINITY ? 0.0f : m;
         for (int k = 0; k < BK / 16; k++) {
             P[r * (BK / 16) + k] = exp2_weight(P[r * (BK / 16) + k] - base);
             l16 += P[r * (BK / 16) + k];
         }
-#pragma unroll
-        for (int t = 0; t < WIDTH; t++) sum[t] = (float16)(0.0f);
-        for (long j = from; j < to; j++) {
-            const float p = S[r * BK + (j - from)];
-            __global const float *v = value + j * value_strides.z;
-            if (p == 0.0f) continue;
-#pragma unroll
-            for (int t = 0; t < WIDTH; t++) sum[t] += p * (16 * t + 16 <= width ? vload16(t, v) : load_some(v + 16 * t, width - 16 * t, 0.0f));
-        }
-        __global float *part = parts + r * (16 * WIDTH + 16);
         part[0] = m;
         part[1] = sum16(l16);
+        EACH_SUMS {
+            const int at = SUMS_AT(start);
+            float16 sum[SUMS];
 #pragma unroll
-        for (int t = 0; t < WIDTH; t++) vstore16(sum[t], t, part + 16);
+            for (int t = 0; t < SUMS; t++) sum[t] = (float16)(0.0f);
+            for (long j = from; j < to; j++) {
+                const float p = S[r * BK + (j - from)];
+                __global const float *v = value + j * value_strides.z + at;
+                if (p == 0.0f) continue;
+#pragma unroll
+                for (int t = 0; t < SUMS; t++) sum[t] += p * (WIDTH > 16 || 16 * t + 16 <= width ? vload16(t, v) : load_some(v + 16 * t, width - 16 * t, 0.0f));
+            }
+#pragma unroll
+            for (int t = 0; t < SUMS; t++) vstore16(sum[t], t, part + 16 + at);
+        }
     }
 }
 #endif
@@ -100,30 +151,28 @@ SINGLE void decode_join(IN(parts), OUT(out), const long4 out_strides, OUT(lse), 
     SHIFT(lse);
     const long row = get_group_id(0), i = row % heads.z, h = row / heads.z % heads.x, b = row / heads.z / heads.x;
     const long group = heads.x / heads.y, rows = group * heads.z, size = 16 * WIDTH + 16;
-    float m = -INFINITY, l = 0;
-    float16 sum[WIDTH];
-    parts += (b * heads.y + h / group) * part_count * rows * size + (h % group * heads.z + i) * size;
-    for (int c = 0; c < part_count; c++) m = max(m, parts[c * rows * size]);
-    for (int t = 0; t < WIDTH; t++) sum[t] = (float16)(0.0f);
-    for (int c = 0; c < part_count; c++) {
-        __global const float *part = parts + c * rows * size;
-        if (part[1] == 0.0f) continue;
-        const float factor = exp2(part[0] - m);
-        l += factor * part[1];
-        for (int t = 0; t < WIDTH; t++) sum[t] += factor * vload16(t, part + 16);
-    }
     const float sink = has_sinks ? sinks[h] * LOG2E : -INFINITY;
-    if (sink != -INFINITY) {
-        const float top = fmax(m, sink), factor = exp2(m - top);
-        l = l * factor + exp2(sink - top);
-        m = top;
-        for (int t = 0; t < WIDTH; t++) sum[t] *= factor;
-    }
+    float m = sink, l = 0;
+    parts += (b * heads.y + h / group) * part_count * rows * size + (h % group * heads.z + i) * size;
     out += b * out_strides.x + h * out_strides.y + i * out_strides.z;
-    for (int t = 0; t < WIDTH; t++) {
-        const float16 v = l == 0.0f ? (float16)(0.0f) : sum[t] / l;
-        if (16 * t + 16 <= width) vstore16(v, t, out);
-        else store_some(v, width - 16 * t, out + 16 * t);
+    for (int c = 0; c < part_count; c++) m = max(m, parts[c * rows * size]);
+    EACH_SUMS {
+        const int at = SUMS_AT(start);
+        float16 sum[SUMS];
+        l = sink == -INFINITY ? 0.0f : exp2(sink - m);
+        for (int t = 0; t < SUMS; t++) sum[t] = (float16)(0.0f);
+        for (int c = 0; c < part_count; c++) {
+            __global const float *part = parts + c * rows * size;
+            if (part[1] == 0.0f) continue;
+            const float factor = exp2(part[0] - m);
+            l += factor * part[1];
+            for (int t = 0; t < SUMS; t++) sum[t] += factor * vload16(t, part + 16 + at);
+        }
+        for (int t = 0; t < SUMS; t++) {
+            const float16 v = l == 0.0f ? (float16)(0.0f) : sum[t] / l;
+            if (WIDTH > 16 || 16 * t + 16 <= width) vstore16(v, t, out + at);
+            else store_some(v, width - 16 * t, out + 16 * t);
+        }
     }
     lse[row] = l == 0.0f ? -INFINITY : (m + log2(l)) * LN2;
     if (row_sums) vstore2((float2)(m, l), row, row_sums + row_sums_offset);

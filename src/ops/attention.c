@@ -209,6 +209,8 @@ static clattn_status enqueue_gpu_decode(clattn_call *call, const void *raw) {
 
 /* ---- cpu: work-groups of one, vectors along the queries ---- */
 
+enum { WIDEST_TILE = 256 };
+
 static size_t tile_bytes(const attention_tile *t, const attention_problem *p) {
     const size_t queries = 16 * (size_t)t->vectors, padded = (size_t)(p->depth + 15) / 16 * 16, width = (size_t)(p->value_depth + 15) / 16 * 16;
     return 4 * (queries * (padded + (size_t)t->keys + width + 3) + (p->value_depth % 16 ? (size_t)t->keys * width : 0));
@@ -235,7 +237,7 @@ attention_tile clattn_attention_tile(const clattn_call *call, const attention_pr
 
 const char *clattn_attention_cpu_refusal(const clattn_call *call, const attention_problem *p) {
     if (!clattn_call_cpu(call, 0)) return "the device is not a CPU";
-    if (p->depth < 1 || p->depth > 256 || p->value_depth < 1 || p->value_depth > 256) return "the head size is outside 1..256";
+    if (p->depth < 1 || p->depth > WIDEST_TILE || p->value_depth < 1 || p->value_depth > WIDEST_TILE) return "the head size is outside 1..256";
     if (p->queries > 1 << 28 || p->keys > 1 << 28) return "there are more than 2^28 queries or keys";
     const attention_tile t = clattn_attention_tile(call, p);
     return tile_bytes(&t, p) <= clattn_call_device(call)->local_memory ? NULL : "the device's local memory is too small for the head size";
@@ -318,17 +320,35 @@ static clattn_status enqueue_cpu(clattn_call *call, const void *raw) {
 
 /* ---- decode: few queries, the keys split into parts ---- */
 
-enum { DECODE_KEYS = 256, DECODE_ROWS = 16 };
+enum { DECODE_KEYS = 256, DECODE_ROWS = 16, WIDEST_DECODE = 4096 };
+
+static bool wide(const attention_problem *p) {
+    return p->depth > WIDEST_TILE || p->value_depth > WIDEST_TILE;
+}
+
+/* Rows of queries that the kernel has room for. Those of wide heads fill the local memory: no more than are needed. */
+static int decode_rows(const attention_problem *p) {
+    int rows = DECODE_ROWS;
+    while (wide(p) && rows > 1 && p->heads * p->queries <= rows / 2 * p->kv_heads) rows /= 2;
+    return rows;
+}
+
+static const char *decode_size_refusal(const clattn_call *call, const attention_problem *p) {
+    if (!wide(p)) return clattn_attention_cpu_refusal(call, p);
+    if (!clattn_call_cpu(call, 0)) return "the device is not a CPU";
+    if (p->depth < 1 || p->depth > WIDEST_DECODE || p->value_depth < 1 || p->value_depth > WIDEST_DECODE) return "the head size is outside 1..4096";
+    return p->keys > 1 << 28 ? "there are more than 2^28 keys" : NULL;
+}
 
 static const char *decode_refusal(const clattn_call *call, const void *raw) {
     const attention_problem p = problem_of(call, raw);
-    const char *refusal = clattn_attention_cpu_refusal(call, &p);
+    const char *refusal = decode_size_refusal(call, &p);
     if (refusal) return refusal;
     if (p.queries > 4) return "there are more than 4 queries";
-    const size_t row = 4 * ((size_t)(p.depth + 15) / 16 * 16 + DECODE_KEYS);
-    if (!clattn_call_cpu(call, DECODE_ROWS * row)) return "the device's local memory is too small for 16 rows";
     if (p.dropped_below) return "there is dropout";
-    return p.heads * p.queries > DECODE_ROWS * p.kv_heads ? "more than 16 queries read one key/value head" : NULL;
+    if (p.heads * p.queries > DECODE_ROWS * p.kv_heads) return "more than 16 queries read one key/value head";
+    const size_t row = 4 * ((size_t)(p.depth + 15) / 16 * 16 + DECODE_KEYS);
+    return clattn_call_cpu(call, (size_t)decode_rows(&p) * row) ? NULL : "the device's local memory is too small for the queries' rows";
 }
 
 /* `scores` may be NULL. */
@@ -336,7 +356,7 @@ static clattn_status run_decode(clattn_call *call, attention_problem *p, clattn_
     char options[160];
     const int width = (int)(p->value_depth + 15) / 16;
     const size_t rows = (size_t)(p->batches * p->heads * p->queries);
-    snprintf(options, sizeof options, "-DDEPTH=%d -DWIDTH=%d -DBK=%d -DROWS=%d%s", (int)(p->depth + 15) / 16 * 16, width, DECODE_KEYS, DECODE_ROWS, p->flags & (ATTENTION_CAP | ATTENTION_SLOPES) ? " -DFORM" : "");
+    snprintf(options, sizeof options, "-DDEPTH=%d -DWIDTH=%d -DBK=%d -DROWS=%d%s", (int)(p->depth + 15) / 16 * 16, width, DECODE_KEYS, decode_rows(p), p->flags & (ATTENTION_CAP | ATTENTION_SLOPES) ? " -DFORM" : "");
     clattn_status status = clattn_run_kernel(call, "attention", "decode", options, 2, ((size_t[]){ (size_t)part_count, (size_t)(p->batches * p->kv_heads) }), ((size_t[]){ 1, 1 }), ATTENTION_ARGS(p), ARG_T(p->tensors.value), clattn_arg_strides4(p->tensors.value), ARG_T(parts), ARG_T(scores), ARG_I32(DECODE_KEYS));
     if (status) return status;
     snprintf(options, sizeof options, "-DWIDTH=%d", width);
@@ -368,6 +388,7 @@ static clattn_status run_decode_rest(clattn_call *call, const attention_problem 
     if (!status) status = run_decode_sums(call, p, scores, part_count);
     if (status || !a->scores) return status;
     if (a->scores_stage >= CLATTN_SCORES_BIAS) return run_decode_weights(call, p, scores, a->scores, part_count, a->scores_stage == CLATTN_SCORES_BIAS ? " -DSTAGE" : "");
+    if (wide(p)) return run_scalar_pairs(call, p, a->scores, a->scores_stage);
     before.tensors.weights = before.tensors.key_sums = NULL;
     const attention_tile t = clattn_attention_tile(call, p);
     return run_rest(call, &before, &t);
@@ -435,7 +456,8 @@ static const char *const examples[] = {
     "attention query[1,2,1,64] key[1,2,70,64] value[1,2,70,64] -> out",
     "attention query[1,2,70,64] key[1,2,70,64] value[1,2,70,64] alibi_slopes[2] softcap=20 sinks[2] -> out scores key_sums",
     "attention query[1,2,70,64] key[1,2,70,64] value[1,2,70,64] dropout=0.1 -> out",
-    "attention query[1,1,3,257] key[1,1,4,257] value[1,1,4,8] -> out weights key_sums",
+    "attention query[1,1,5,257] key[1,1,4,257] value[1,1,4,8] -> out weights key_sums",
+    "attention query[1,1,1,300] key[1,1,70,300] value[1,1,70,300] -> out",
     NULL,
 };
 static const clattn_op_code code = { .prepare = prepare, .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_attention, .work = work, .examples = examples };

@@ -80,6 +80,21 @@ Test(attention, few_queries) {
         "attention query[1,1,4,2] key[1,1,4,2]:1,2,3,4,nan,inf,-inf,nan value[1,1,4,3]:1,2,3,4,5,6,nan,inf,nan,-inf,nan,nan mask[4]:1,1,0,0" OUTPUTS, NULL });
 }
 
+/* Heads that do not fit the registers, and at the end of the first table the widest that do. */
+#define WIDE "attention query[2,4,2,300] key[2,2,270,300] value[2,2,270,523]"
+
+Test(attention, wide_heads) {
+    test_cases((const char *const[]){
+        "attention query[2,1,1,257] key[2,1,50,257] value[2,1,50,257]" OUTPUTS, "attention query[1,2,4,272] key[1,2,3,272] value[1,2,3,272]" OUTPUTS, "attention query[3,1,1,1000] key[3,1,50,1000]*0.1 value[3,1,50,1000]" OUTPUTS,
+        "attention query[1,2,1,320] key[1,2,17,320] value[1,2,17,5] -> out lse", "attention query[1,2,1,5] key[1,2,17,5] value[1,2,17,320] -> out lse", "attention query[1,1,2,256] key[1,1,513,256] value[1,1,513,512]" OUTPUTS,
+        "attention query[1,16,1,401] key[1,1,300,401] value[1,1,300,401]" OUTPUTS, "attention query[1,3,4,1023] key[1,1,5,1023] value[1,1,5,769] causal=bottom_right" OUTPUTS, "attention query[1,5,1,4096] key[1,5,3,4096]*0.1 value[1,5,3,4096] -> out",
+        "attention query[1,1,1,4097] key[1,1,3,4097]*0.1 value[1,1,3,8] -> out", "attention query[1,2,3,300] key[1,2,0,300] value[1,2,0,300]" OUTPUTS, "attention query[1,2,0,300] key[1,2,4,300] value[1,2,4,300]" OUTPUTS,
+        WIDE " mask[2,1,2,270]%0.3 bias[270]*2 -> out lse weights scores key_sums", WIDE " mask[2,270]%0 -> out lse weights key_sums", WIDE " key_lengths[2]:258,0 causal=bottom_right scores_stage=bias -> out weights scores key_sums",
+        WIDE " sinks[4]:-inf,1,0,20 window_left=100 causal=bottom_right scores_stage=softmax -> out lse scores", WIDE " softcap=2 alibi_slopes[4]:0.03,0.02,0.1 scores_stage=softcap -> out lse scores key_sums", WIDE " sinks[4]*5 bias[2,270]:-inf,1 -> out lse weights",
+        "attention query[1,1,2,257] key[1,1,4,257]:1,2,3,nan,inf,-inf,nan value[1,1,4,257]:1,nan,inf,3 key_lengths[1]:0" OUTPUTS, "attention query[1,1,2,3] key[1,1,3,3] value[1,1,3,260]:nan,1,2,3,4,inf mask[3]:0,0,0" OUTPUTS, "attention query[1,2,1,256] key[1,2,20,256] value[1,2,20,256]" OUTPUTS, NULL });
+    test_outputs_independent((const char *const[]){ WIDE " sinks[4] softcap=3 past_key[2,2,9,300] past_value[2,2,9,523] causal=bottom_right -> out lse weights scores key_sums present_key present_value", NULL });
+}
+
 #define SOME "attention query[2,4,37,16] key[2,2,45,16] value[2,2,45,20]"
 #define FEW "attention query[2,4,3,16] key[2,2,300,16] value[2,2,300,20]"
 #define ALL " -> out lse weights scores key_sums"
