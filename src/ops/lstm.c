@@ -162,7 +162,17 @@ static const clattn_field cell_fields[] = {
     CLATTN_OUT(clattn_lstm_cell_args, c_out, "c", "B,H", 0, "the cells after it"),
 };
 
-static clattn_status enqueue_cell(clattn_call *call, const void *args) {
+static const char *cell_cpu_refusal(const clattn_call *call, const void *args) {
+    const unit u = unit_of_cell(call, args);
+    return clattn_recurrent_cell_refusal(call, u.w_hh, u.b);
+}
+
+static clattn_status enqueue_cell_cpu(clattn_call *call, const void *args) {
+    const unit u = unit_of_cell(call, args);
+    return run_sequence(call, &u);
+}
+
+static clattn_status enqueue_cell_steps(clattn_call *call, const void *args) {
     const unit u = unit_of_cell(call, args);
     return run_steps(call, &u);
 }
@@ -172,8 +182,11 @@ static void work_cell(const clattn_call *call, const void *args, double *flops, 
     count_work(&u, flops, bytes);
 }
 
-static const clattn_variant cell_variants[] = { { "steps", NULL, enqueue_cell } };
-static const char *const cell_examples[] = { "lstm_cell x[3,5] h[3,6] c[3,6] w_ih[24,5] w_hh[24,6]", NULL };
+static const clattn_variant cell_variants[] = {
+    { "cpu", cell_cpu_refusal, enqueue_cell_cpu },
+    { "steps", NULL, enqueue_cell_steps },
+};
+static const char *const cell_examples[] = { "lstm_cell x[3,5] h[3,6] c[3,6] w_ih[24,5] w_hh[24,6]", "lstm_cell x[33,5] h[33,6] c[33,6] w_ih[24,5] w_hh[24,6]", NULL };
 static const clattn_op_code cell_code = { .variants = cell_variants, .variant_count = CLATTN_COUNT(cell_variants), .reference = clattn_reference_lstm_cell, .work = work_cell, .examples = cell_examples };
 static const clattn_op op_lstm_cell = { "lstm_cell", "one step of long short-term memory", "torch.nn.LSTMCell, Keras' LSTMCell", sizeof(clattn_lstm_cell_args), cell_fields, CLATTN_COUNT(cell_fields), &cell_code };
 CLATTN_DEFINE_CALL(lstm_cell)

@@ -51,6 +51,14 @@ const char *clattn_recurrent_cpu_refusal(const clattn_call *call, const void *ar
     return clattn_call_cpu(call, 0) ? NULL : "the device is not a CPU";
 }
 
+/* Fewer rows save less by the packed form than packing it takes. */
+#define ROWS_WORTH_PACKING 32
+
+const char *clattn_recurrent_cell_refusal(const clattn_call *call, const clattn_tensor *w_hh, int64_t batches) {
+    if (!clattn_call_cpu(call, 0)) return "the device is not a CPU";
+    return batches >= ROWS_WORTH_PACKING || clattn_buffer_frozen(w_hh->buffer) ? NULL : "w_hh is not frozen, and packing it takes longer than so few rows save";
+}
+
 int64_t clattn_recurrent_rows(int64_t batches, int64_t directions) {
     int64_t rows = 1;
     while (rows < 8 && 2 * rows < batches * directions) rows *= 2;

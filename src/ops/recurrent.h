@@ -16,6 +16,8 @@ clattn_status clattn_recurrent_directions(clattn_call *call, bool bidirectional,
 /* ---- A few rows of the batch run through the whole sequence in one launch: cl/recurrent.cl ---- */
 
 const char *clattn_recurrent_cpu_refusal(const clattn_call *call, const void *args);
+/* For one step of `batches` rows, whose kernels take w_hh packed. */
+const char *clattn_recurrent_cell_refusal(const clattn_call *call, const clattn_tensor *w_hh, int64_t batches);
 /* Rows of a group: 1, 2, 4 or 8, few enough for two groups. */
 int64_t clattn_recurrent_rows(int64_t batches, int64_t directions);
 /* W_hh of `gates` gates in the order in which `source` reads it. */

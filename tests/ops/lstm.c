@@ -1,6 +1,8 @@
 #include <criterion/criterion.h>
+#include <string.h>
 
 #include "../support/cases.h"
+#include "../support/device.h"
 
 #define ALL " -> out h_n c_n"
 
@@ -40,7 +42,24 @@ Test(lstm, goldens) {
 Test(lstm_cell, against_reference) {
     test_cases((const char *const[]){
         "lstm_cell x[1,1] h[1,1] c[1,1] w_ih[4,1] w_hh[4,1]", "lstm_cell x[3,5] h[3,6] c[3,6] w_ih[24,5] w_hh[24,6] b_ih[24] b_hh[24]", "lstm_cell x[3,5] h[3,17] c[3,17] w_ih[68,5] w_hh[68,17] b_hh[68] -> c",
-        "lstm_cell x[20,40] h[20,33] c[20,33]*10 w_ih[132,40]*0.2 w_hh[132,33]*0.2 b_ih[132] -> h", "lstm_cell x[0,5] h[0,6] c[0,6] w_ih[24,5] w_hh[24,6]", "lstm_cell x[2,0] h[2,6] c[2,6] w_ih[24,0] w_hh[24,6]", NULL });
+        "lstm_cell x[20,40] h[20,33] c[20,33]*10 w_ih[132,40]*0.2 w_hh[132,33]*0.2 b_ih[132] -> h", "lstm_cell x[32,5] h[32,6] c[32,6] w_ih[24,5] w_hh[24,6] b_hh[24]", "lstm_cell x[37,5] h[37,17] c[37,17]:1,nan,-30 w_ih[68,5] w_hh[68,17]*0.2 b_ih[68] b_hh[68]", "lstm_cell x[0,5] h[0,6] c[0,6] w_ih[24,5] w_hh[24,6]", "lstm_cell x[2,0] h[2,6] c[2,6] w_ih[24,0] w_hh[24,6]", NULL });
+}
+
+/* On CPUs few rows are worth the packed form only of a frozen weight, which is packed once. */
+Test(lstm_cell, frozen_weight) {
+    clattn_context *context = test_open();
+    clattn_case *c;
+    cr_assert_eq(clattn_case_open(context, "lstm_cell x[3,5] h[3,17] c[3,17] w_ih[68,5]*0.4 w_hh[68,17]*0.2 b_hh[68]", test_seed(), 0, &c), CLATTN_OK, "%s", clattn_message(context));
+    const clattn_lstm_cell_args *args = clattn_case_args(c);
+    clattn_tensor frozen = *args->w_hh;
+    const char *refusal = clattn_op_refusal(context, clattn_case_op(c), args, "cpu");
+    cr_assert_not_null(refusal);
+    clattn_tensor_freeze(&frozen);
+    if (!strstr(refusal, "not a CPU")) cr_expect_null(clattn_op_refusal(context, clattn_case_op(c), args, "cpu"));
+    for (int run = 0; run < 2; run++) cr_expect_eq(clattn_case_check(c, NULL), CLATTN_OK, "%s", clattn_message(context));
+    clattn_tensor_thaw(&frozen);
+    clattn_case_close(&c);
+    clattn_close(&context);
 }
 
 Test(lstm_cell, outputs_independent) {
