@@ -32,7 +32,7 @@ COPIES = {
     "copy": "copies between strides",
     "convert": "the storage of elements",
 }
-# Kernels made of work-items, which PoCL vectorises across items or leaves scalar.
+# Kernels made of work-items, which PoCL vectorises across items or leaves scalar, also where a group has one.
 BY_ITEMS = {"efficient_channel_attention": "one value for each channel"}
 
 ARITHMETIC = re.compile(r"v?(fn?m(?:add|sub)\d*|add|sub|mul|div|max|min|sqrt|rcp14|rsqrt14|reduce|scalef|rndscale|cmp\w*|blendm)(ps|ss|pd|sd)$")
@@ -176,8 +176,10 @@ def check_object(kernel, size, path, widest):
         return "", ["no code of it in " + path]
     if reason_of(COPIES, kernel):
         return "computes nothing", []
+    if reason_of(BY_ITEMS, kernel):
+        return "work-items " + size, []
     if not size.startswith("1-1-1-"):
-        return "work-items " + size, [] if reason_of(BY_ITEMS, kernel) else ["not made of single work-items"]
+        return "work-items " + size, ["not made of single work-items"]
     loop = hot_loop(code, widest, not reason_of(NO_FMA, kernel))
     return describe(loop), faults(kernel, loop, widest)
 

@@ -178,12 +178,49 @@ static clattn_status check_transfer(clattn_context *context, const clattn_tensor
     return CLATTN_OK;
 }
 
+/* From this many bytes between its slices on, a tensor goes slice by slice: what lies between is not moved. */
+#define APART ((int64_t)1 << 20)
+
+static bool slices_apart(const clattn_tensor *tensor) {
+    return tensor->rank > 0 && tensor->shape[0] > 1 && tensor->strides[0] >= APART / (int64_t)clattn_dtype_size(tensor->dtype);
+}
+
+static clattn_tensor slice_of(const clattn_tensor *tensor, int64_t index) {
+    clattn_tensor slice = *tensor;
+    slice.rank--;
+    slice.offset += index * tensor->strides[0];
+    for (int i = 0; i < slice.rank; i++) {
+        slice.shape[i] = tensor->shape[i + 1];
+        slice.strides[i] = tensor->strides[i + 1];
+    }
+    return slice;
+}
+
+static clattn_status read_slices(clattn_context *context, const clattn_tensor *tensor, char *host) {
+    clattn_status status = CLATTN_OK;
+    for (int64_t i = 0; i < tensor->shape[0] && !status; i++) {
+        const clattn_tensor slice = slice_of(tensor, i);
+        status = clattn_tensor_read(context, &slice, host + (size_t)(i * clattn_tensor_count(&slice)) * clattn_dtype_size(tensor->dtype));
+    }
+    return status;
+}
+
+static clattn_status write_slices(clattn_context *context, const clattn_tensor *tensor, const char *host) {
+    clattn_status status = CLATTN_OK;
+    for (int64_t i = 0; i < tensor->shape[0] && !status; i++) {
+        const clattn_tensor slice = slice_of(tensor, i);
+        status = clattn_tensor_write(context, &slice, host + (size_t)(i * clattn_tensor_count(&slice)) * clattn_dtype_size(tensor->dtype));
+    }
+    return status;
+}
+
 clattn_status clattn_tensor_read(clattn_context *context, const clattn_tensor *tensor, void *host) {
     clattn_status status = check_transfer(context, tensor, host, "read");
     if (status) return status;
     const size_t size = clattn_dtype_size(tensor->dtype), offset = (size_t)tensor->offset * size;
     const size_t bytes = (size_t)clattn_tensor_span(tensor) * size;
     if (is_dense(tensor)) return clattn_enqueue_read(context, tensor->buffer, offset, bytes, host);
+    if (slices_apart(tensor)) return read_slices(context, tensor, host);
     char *span = malloc(bytes ? bytes : 1);
     if (!span) return clattn_fail(context, CLATTN_ERROR_OUT_OF_MEMORY, "read: out of host memory (%zu bytes)", bytes);
     status = clattn_enqueue_read(context, tensor->buffer, offset, bytes, span);
@@ -201,6 +238,7 @@ clattn_status clattn_tensor_write(clattn_context *context, const clattn_tensor *
     if (is_dense(tensor)) return clattn_enqueue_write(context, tensor->buffer, offset, bytes, host);
     for (int i = 0; i < tensor->rank; i++)
         if (tensor->strides[i] == 0 && tensor->shape[i] > 1) return clattn_fail(context, CLATTN_ERROR_SHAPE, "write: axis %d is broadcast (stride 0)", i);
+    if (slices_apart(tensor)) return write_slices(context, tensor, host);
     const size_t dense = (size_t)clattn_tensor_count(tensor) * size;
     char *span = malloc(bytes ? bytes : 1), *copy = malloc(dense ? dense : 1);
     status = span && copy ? clattn_enqueue_read(context, tensor->buffer, offset, bytes, span) : clattn_fail(context, CLATTN_ERROR_OUT_OF_MEMORY, "write: out of host memory (%zu bytes)", bytes);

@@ -119,3 +119,30 @@ Test(tensors, freed_after_the_context) {
     clattn_close(&context);
     clattn_tensor_free(&t);
 }
+
+/* Slices that lie far from each other go one by one: what stands between them stays. */
+Test(tensors, slices_apart) {
+    enum { STEP = (1 << 18) + 3, WHOLE = 2 * STEP + 8 };
+    clattn_context *context = test_open();
+    float *zeros = calloc(WHOLE, sizeof *zeros), *after = malloc(WHOLE * sizeof *after);
+    const float values[12] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 };
+    float back[12];
+    clattn_tensor whole;
+    cr_assert(zeros && after);
+    cr_assert_eq(clattn_tensor_create(context, &whole, CLATTN_F32, 1, (int64_t[]){ WHOLE }, zeros), CLATTN_OK);
+    clattn_tensor view = { .buffer = whole.buffer, .offset = 1, .dtype = CLATTN_F32, .rank = 3, .shape = { 3, 2, 2 }, .strides = { STEP, 1, 3 } };
+    cr_assert_eq(clattn_tensor_write(context, &view, values), CLATTN_OK, "%s", clattn_message(context));
+    cr_assert_eq(clattn_tensor_read(context, &view, back), CLATTN_OK, "%s", clattn_message(context));
+    cr_assert_eq(clattn_tensor_read(context, &whole, after), CLATTN_OK, "%s", clattn_message(context));
+    for (int n = 0; n < 12; n++) {
+        const int at = 1 + n / 4 * STEP + n / 2 % 2 + n % 2 * 3;
+        cr_expect_eq(back[n], values[n]);
+        cr_expect_eq(after[at], values[n]);
+        after[at] = 0;
+    }
+    for (int n = 0; n < WHOLE; n++) cr_expect_eq(after[n], 0, "element %d", n);
+    clattn_tensor_free(&whole);
+    clattn_close(&context);
+    free(zeros);
+    free(after);
+}
