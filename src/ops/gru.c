@@ -178,7 +178,17 @@ static const clattn_field cell_fields[] = {
     CLATTN_PARAM_WORD(clattn_gru_cell_args, keep, "keep", keep_words, CLATTN_KEEP_OLD, "as in gru"),
 };
 
-static clattn_status enqueue_cell(clattn_call *call, const void *args) {
+static const char *cell_cpu_refusal(const clattn_call *call, const void *args) {
+    const unit u = unit_of_cell(call, args);
+    return clattn_recurrent_cell_refusal(call, u.w_hh, u.b);
+}
+
+static clattn_status enqueue_cell_cpu(clattn_call *call, const void *args) {
+    const unit u = unit_of_cell(call, args);
+    return run_sequence(call, &u);
+}
+
+static clattn_status enqueue_cell_steps(clattn_call *call, const void *args) {
     const unit u = unit_of_cell(call, args);
     return run_steps(call, &u);
 }
@@ -188,8 +198,11 @@ static void work_cell(const clattn_call *call, const void *args, double *flops, 
     count_work(&u, flops, bytes);
 }
 
-static const clattn_variant cell_variants[] = { { "steps", NULL, enqueue_cell } };
-static const char *const cell_examples[] = { "gru_cell x[1,5] h[1,6] w_ih[18,5] w_hh[18,6]", "gru_cell x[3,5] h[3,6] w_ih[18,5] w_hh[18,6] reset=before keep=new", NULL };
+static const clattn_variant cell_variants[] = {
+    { "cpu", cell_cpu_refusal, enqueue_cell_cpu },
+    { "steps", NULL, enqueue_cell_steps },
+};
+static const char *const cell_examples[] = { "gru_cell x[1,5] h[1,6] w_ih[18,5] w_hh[18,6]", "gru_cell x[33,5] h[33,6] w_ih[18,5] w_hh[18,6]", "gru_cell x[33,5] h[33,6] w_ih[18,5] w_hh[18,6] reset=before keep=new", "gru_cell x[3,5] h[3,6] w_ih[18,5] w_hh[18,6] reset=before keep=new", NULL };
 static const clattn_op_code cell_code = { .variants = cell_variants, .variant_count = CLATTN_COUNT(cell_variants), .reference = clattn_reference_gru_cell, .work = work_cell, .examples = cell_examples };
 static const clattn_op op_gru_cell = { "gru_cell", "one step of a gated recurrent unit", "torch.nn.GRUCell, Keras' GRUCell, Bahdanau's", sizeof(clattn_gru_cell_args), cell_fields, CLATTN_COUNT(cell_fields), &cell_code };
 CLATTN_DEFINE_CALL(gru_cell)

@@ -45,7 +45,7 @@ Test(gru, goldens) {
 Test(gru_cell, against_reference) {
     test_cases((const char *const[]){
         "gru_cell x[1,1] h[1,1] w_ih[3,1] w_hh[3,1]", "gru_cell x[3,5] h[3,6] w_ih[18,5] w_hh[18,6] b_ih[18] b_hh[18]", "gru_cell x[3,5] h[3,17] w_ih[51,5] w_hh[51,17] b_hh[51] reset=before keep=new",
-        "gru_cell x[1,40] h[1,33] w_ih[99,40]*0.2 w_hh[99,33]*0.2 b_ih[99] keep=new", "gru_cell x[20,40] h[20,33] w_ih[99,40]*0.2 w_hh[99,33]*0.2 reset=before", "gru_cell x[0,5] h[0,6] w_ih[18,5] w_hh[18,6]",
+        "gru_cell x[1,40] h[1,33] w_ih[99,40]*0.2 w_hh[99,33]*0.2 b_ih[99] keep=new", "gru_cell x[20,40] h[20,33] w_ih[99,40]*0.2 w_hh[99,33]*0.2 reset=before", "gru_cell x[32,5] h[32,6] w_ih[18,5] w_hh[18,6] b_hh[18]", "gru_cell x[37,5] h[37,17]:1,nan,-3 w_ih[51,5] w_hh[51,17]*0.2 b_ih[51] reset=before keep=new", "gru_cell x[0,5] h[0,6] w_ih[18,5] w_hh[18,6]",
         "gru_cell x[2,0] h[2,6] w_ih[18,0] w_hh[18,6]", NULL });
 }
 
