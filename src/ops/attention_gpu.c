@@ -7,20 +7,21 @@
  * rows an item would spill on Intel, and leave AMD and NVIDIA too few groups to hide latency. */
 typedef struct gpu_tile {
     int width, items_x, items_y, queries, keys, value_rows; /* keys and queries an item */
+    bool simple; /* not with a mask or bias and also a softcap or slopes: its registers are full */
 } gpu_tile;
 
 static const gpu_tile tiles[] = {
-    { 32, 8, 16, 4, 2, 16 },
-    { 64, 16, 16, 4, 2, 32 },
-    { 128, 16, 16, 2, 4, 16 },
-    { 256, 32, 8, 2, 4, 16 },
-    { 32, 8, 8, 4, 2, 16 },
-    { 64, 16, 8, 4, 2, 16 },
-    { 128, 16, 8, 2, 2, 16 },
-    { 256, 16, 8, 2, 2, 4 },
-    { 0 },
+    { 32, 8, 16, 4, 2, 16, false },
+    { 64, 16, 16, 4, 2, 32, false },
+    { 128, 16, 16, 2, 4, 16, false },
+    { 256, 32, 8, 2, 4, 16, false },
+    { 32, 8, 8, 4, 2, 16, false },
+    { 64, 16, 8, 4, 2, 16, false },
+    { 128, 16, 8, 2, 2, 16, false },
+    { 256, 16, 8, 2, 2, 4, false },
+    { 0, 0, 0, 0, 0, 0, false },
 };
-static const gpu_tile intel_tiles[] = { { 32, 8, 16, 2, 4, 32 }, { 64, 16, 16, 2, 4, 16 }, { 128, 16, 16, 2, 4, 16 }, { 256, 32, 8, 2, 2, 8 }, { 0 } };
+static const gpu_tile intel_tiles[] = { { 32, 8, 16, 2, 4, 32, false }, { 64, 16, 16, 2, 4, 16, false }, { 128, 16, 16, 2, 4, 16, true }, { 256, 32, 8, 2, 2, 8, false }, { 0, 0, 0, 0, 0, 0, false } };
 
 static int rounded_up(int64_t size, int unit) {
     return (int)((size + unit - 1) / unit) * unit;
@@ -41,8 +42,9 @@ static bool is_intel(const clattn_device_info *device) {
 
 static const gpu_tile *tile_of(const clattn_call *call, const attention_problem *p) {
     const clattn_device_info *device = clattn_call_device(call);
+    const bool simple = !(p->flags & (ATTENTION_MASK | ATTENTION_BIAS)) || !(p->flags & (ATTENTION_CAP | ATTENTION_SLOPES));
     for (const gpu_tile *t = is_intel(device) ? intel_tiles : tiles; t->width; t++)
-        if (p->value_depth <= t->width && tile_bytes(t, p) <= device->local_memory && (size_t)(t->items_x * t->items_y) <= device->max_work_group) return t;
+        if (p->value_depth <= t->width && (simple || !t->simple) && tile_bytes(t, p) <= device->local_memory && (size_t)(t->items_x * t->items_y) <= device->max_work_group) return t;
     return NULL;
 }
 

@@ -13,7 +13,8 @@ static long list_size(const char *text, int product, long most) {
     long size = product;
     while (size <= most && (isdigit((unsigned char)*text) || strchr(",+- ", *text)) && *text) {
         char *end;
-        const long value = labs(strtol(text, &end, 10));
+        long value = strtol(text, &end, 10);
+        if (value < 0) value = value < -most ? most + 1 : -value;
         if (end != text) size = !product ? (value > size ? value : size) : value > most ? most + 1 : size * (value ? value : 1);
         text = end == text ? text + 1 : end;
     }
