@@ -8,8 +8,8 @@
  * A call checks everything first: on an error nothing is enqueued and nothing is written, and clattn_message names the
  * argument with the shape expected and found. Then it enqueues and returns; clattn_tensor_read or clattn_finish wait.
  * Outputs are created by the caller (clattn_op_shapes tells their shapes) and may not overlap an input.
- * Floats are stored as f32, f16 or bf16 (16-bit tensors are converted at the edge of a call); sums, softmax and reductions
- * are in f32. Masks are u8 with true = attend; ids, lengths i32.
+ * Floats are stored as f32, f16 or bf16; sums, softmax and reductions are in f32. Tensors of CLATTN_FIELD_STORED (registry.h)
+ * are read and written as f16 by the kernels themselves where all of a call's are f16; others go through a copy in f32. Masks are u8 with true = attend; ids, lengths i32.
  * Values in device memory (lengths, ids) are never read back: kernels clamp lengths to 0..Tk, and an id outside
  * its table gives a zero row. A row with no key to attend gives 0 (lse -inf). */
 #ifndef CLATTN_OPS_H
