@@ -25,7 +25,8 @@ int __wrap_rename(const char *, const char *);
 int __wrap_fclose(FILE *);
 size_t __wrap_fwrite(const void *, size_t, size_t, FILE *);
 
-static enum { NOTHING, MAKING_DIRECTORY, MAKING, WRITING, CLOSING, RENAMING } failing;
+enum { NOTHING, MAKING_DIRECTORY, MAKING, WRITING, CLOSING, RENAMING };
+static int failing;
 
 static int fail_with(int reason) {
     errno = reason;
