@@ -20,7 +20,7 @@ const char *clattn_dtype_name(clattn_dtype dtype) {
 
 int64_t clattn_tensor_count(const clattn_tensor *tensor) {
     int64_t count = 1;
-    if (!tensor) return 0;
+    if (!tensor || tensor->rank > CLATTN_MAX_RANK) return 0;
     for (int i = 0; i < tensor->rank; i++) count *= tensor->shape[i];
     return count;
 }
@@ -28,6 +28,7 @@ int64_t clattn_tensor_count(const clattn_tensor *tensor) {
 int64_t clattn_tensor_span(const clattn_tensor *tensor) {
     const int64_t limit = INT64_MAX / 64;
     int64_t count = 1, last = 0;
+    if (tensor->rank < 0 || tensor->rank > CLATTN_MAX_RANK) return -1;
     for (int i = 0; i < tensor->rank; i++) {
         const int64_t size = tensor->shape[i], stride = tensor->strides[i];
         if (size < 0 || stride < 0) return -1;
