@@ -1,4 +1,5 @@
 #include "common.cl"
+#include "attention_flags.cl"
 
 /* softmax(scale * Q K^T + bias) V for GPUs: a group holds TQ queries and goes over tiles of TK keys. GROUP = TX * TY items; item
  * (tx, ty) has the scores of MQ queries ty + i * TY with MK keys tx + j * TX, and MQ rows of the result, MV vectors of 4 columns
@@ -9,15 +10,6 @@
  * -D: DEPTH, WIDTH = columns of keys and values rounded up, TX, TY, MQ, MK, VC; TAIL where these sizes are not exact, ALIGNED where
  * every row begins at a multiple of 16 bytes, EXTRA where there is a mask or a bias, FORM where there
  * is a cap or a slope. `scale` and `cap` are in units of log2. */
-
-#define HAS_MASK 1
-#define HAS_BIAS 2
-#define HAS_LENGTHS 4
-#define BOTTOM_RIGHT 8
-#define HAS_SLOPES 16
-#define SLOPES_PER_BATCH 32
-#define HAS_SINKS 64
-#define HAS_CAP 128
 
 #if defined(KERNEL_tile) || defined(KERNEL_decode)
 

@@ -1,13 +1,5 @@
 #include "philox.cl"
-
-#define HAS_MASK 1
-#define HAS_BIAS 2
-#define HAS_LENGTHS 4
-#define BOTTOM_RIGHT 8
-#define HAS_SLOPES 16
-#define SLOPES_PER_BATCH 32
-#define HAS_SINKS 64
-#define HAS_CAP 128
+#include "attention_flags.cl"
 
 /* Where `scores` is taken. */
 #define RAW 0

@@ -74,15 +74,10 @@ INLINE int16 lanes16(void) {
     return (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }
 
-/* 2^x within 2 ulp for -126 <= x <= 126, clamped outside; 0 is exact. The degree-6 polynomial keeps sums of many
- * exponentials at f32 accuracy. */
-INLINE float16 exp2_16(float16 x) {
-    x = VMAX(x, (float16)(-126.0f));
-    x = VMIN(x, (float16)(126.0f));
+/* 2^x within 2 ulp for -126 <= x <= 126; 0 at -127. The degree-6 polynomial keeps sums of many exponentials at f32 accuracy. */
+INLINE float16 exp2_inside_16(float16 x) {
     const float16 magic = (float16)(12582912.0f); /* 1.5 * 2^23: rounds to integer */
-    const float16 r = x + magic;
-    const int16 e = as_int16(r) << 23;
-    const float16 f = x - (r - magic);
+    const float16 r = x + magic, f = x - (r - magic);
     float16 p = (float16)(1.540353e-4f);
     p = fma(p, f, (float16)(1.33335581e-3f));
     p = fma(p, f, (float16)(9.61812911e-3f));
@@ -90,7 +85,13 @@ INLINE float16 exp2_16(float16 x) {
     p = fma(p, f, (float16)(2.40226507e-1f));
     p = fma(p, f, (float16)(6.93147181e-1f));
     p = fma(p, f, (float16)(1.0f));
-    return as_float16(as_int16(p) + e);
+    return as_float16(as_int16(p) + (as_int16(r) << 23));
+}
+
+/* Clamped outside -126..126; 0 is exact. */
+INLINE float16 exp2_16(float16 x) {
+    x = VMAX(x, (float16)(-126.0f));
+    return exp2_inside_16(VMIN(x, (float16)(126.0f)));
 }
 
 /* e^x with the product x * log2(e) kept exact to f32. */

@@ -22,17 +22,9 @@
 #define TAIL_RESULT (tail_power * inverse)
 #endif
 
-/* 2^x for x <= 0; 0 from -127 on, so that -inf needs no care. As exp2_16, with its accuracy. */
+/* 2^x for x <= 0; 0 from -127 on, so that -inf needs no care. */
 INLINE float16 exp2_below_16(float16 x) {
-    const float16 magic = (float16)(12582912.0f), y = VMAX(x, (float16)(-127.0f)), r = y + magic, f = y - (r - magic);
-    float16 p = (float16)(1.540353e-4f);
-    p = fma(p, f, (float16)(1.33335581e-3f));
-    p = fma(p, f, (float16)(9.61812911e-3f));
-    p = fma(p, f, (float16)(5.55041087e-2f));
-    p = fma(p, f, (float16)(2.40226507e-1f));
-    p = fma(p, f, (float16)(6.93147181e-1f));
-    p = fma(p, f, (float16)(1.0f));
-    return as_float16(as_int16(p) + (as_int16(r) << 23));
+    return exp2_inside_16(VMAX(x, (float16)(-127.0f)));
 }
 
 #define DISTANCE(v) fma((v), scale16, -m16)

@@ -1,5 +1,6 @@
 /* Attention on GPUs: groups that share tiles in local memory. Scores, weights and sums come from row_sums by the scalar kernels. */
 #include "attention.h"
+#include "gpu.h"
 
 #define LOG2_UNITS(x) ARG_F32((double)(x)*1.4426950408889634)
 
@@ -21,7 +22,8 @@ static const gpu_tile tiles[] = {
     { 256, 16, 8, 2, 2, 4, false },
     { 0, 0, 0, 0, 0, 0, false },
 };
-static const gpu_tile intel_tiles[] = { { 32, 8, 16, 2, 4, 32, false }, { 64, 16, 16, 2, 4, 16, false }, { 128, 16, 16, 2, 4, 16, true }, { 256, 32, 8, 2, 2, 8, false }, { 0, 0, 0, 0, 0, 0, false } };
+/* For the families with few registers. */
+static const gpu_tile small_tiles[] = { { 32, 8, 16, 2, 4, 32, false }, { 64, 16, 16, 2, 4, 16, false }, { 128, 16, 16, 2, 4, 16, true }, { 256, 32, 8, 2, 2, 8, false }, { 0, 0, 0, 0, 0, 0, false } };
 
 static int rounded_up(int64_t size, int unit) {
     return (int)((size + unit - 1) / unit) * unit;
@@ -36,14 +38,10 @@ static size_t tile_bytes(const gpu_tile *t, const attention_problem *p) {
     return 4 * (size_t)(rows * row + (keys * row > values ? keys * row : values) + rows * keys + rows * t->items_x + 4);
 }
 
-static bool is_intel(const clattn_device_info *device) {
-    return device->kind == CLATTN_DEVICE_GPU && strstr(device->vendor, "Intel");
-}
-
 static const gpu_tile *tile_of(const clattn_call *call, const attention_problem *p) {
     const clattn_device_info *device = clattn_call_device(call);
     const bool simple = !(p->flags & (ATTENTION_MASK | ATTENTION_BIAS)) || !(p->flags & (ATTENTION_CAP | ATTENTION_SLOPES));
-    for (const gpu_tile *t = is_intel(device) ? intel_tiles : tiles; t->width; t++)
+    for (const gpu_tile *t = clattn_call_gpu(call)->few_registers ? small_tiles : tiles; t->width; t++)
         if (p->value_depth <= t->width && (simple || !t->simple) && tile_bytes(t, p) <= device->local_memory && (size_t)(t->items_x * t->items_y) <= device->max_work_group) return t;
     return NULL;
 }
@@ -116,11 +114,11 @@ static int decode_width(const attention_problem *p) {
     return width;
 }
 
-/* How many of these rows a group takes: all up to 8 (4 on Intel, where 8 spill), as far as 16 KiB of local memory go, for with more
+/* How many of these rows a group takes: all up to 8 (4 where 8 would spill), as far as 16 KiB of local memory go, for with more
  * too few groups run at a time; 0 = none. */
 static int decode_rows(const clattn_call *call, const attention_problem *p) {
     const clattn_device_info *device = clattn_call_device(call);
-    const int most = is_intel(device) ? 4 : 8;
+    const int most = clattn_call_gpu(call)->few_registers ? 4 : 8;
     int rows = 1;
     while (rows < most && rows < shared_rows(p)) rows *= 2;
     for (; rows; rows /= 2) {

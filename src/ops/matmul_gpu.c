@@ -1,10 +1,10 @@
 /* gpu_tile: groups of 256 items with tiles in local memory. */
+#include "gpu.h"
 #include "matmul.h"
 
-/* 64 x 64 of out a group; where there is work enough for it 128 x 128, except on Intel, whose registers do not hold that. */
+/* 64 x 64 of out a group; where there is work enough for it 128 x 128, except where the registers do not hold that. */
 static bool large_tiles(const clattn_call *call, const clattn_product *p) {
-    const clattn_device_info *device = clattn_call_device(call);
-    return device->kind == CLATTN_DEVICE_GPU && !strstr(device->vendor, "Intel") && p->m >= 1024 && p->n >= 1024;
+    return clattn_call_device(call)->kind == CLATTN_DEVICE_GPU && !clattn_call_gpu(call)->few_registers && p->m >= 1024 && p->n >= 1024;
 }
 
 const char *clattn_matmul_gpu_refusal(const clattn_call *call, const void *args) {
