@@ -78,7 +78,7 @@ typedef struct clattn_tuning_entry {
 /* An entry for these arguments on the context's device, measured now, with an empty setting. */
 CLATTN_API clattn_status clattn_tuning_entry_for(clattn_context *context, const clattn_op *op, const void *args, clattn_tuning_entry *entry);
 
-/* What the databases say of these arguments; false: nothing. `source` gets the file (or "built in"), `refusal` why the setting is
+/* What the databases say of these arguments; false: nothing. `source` gets the file (or "the built-in database"), `refusal` why the setting is
  * left out, NULL when it is in force; valid until the next call. */
 CLATTN_API bool clattn_tuning_find(clattn_context *context, const clattn_op *op, const void *args, clattn_tuning_entry *entry, const char **source, const char **refusal);
 

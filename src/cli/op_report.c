@@ -8,11 +8,18 @@
 
 #include "utf8.h"
 
+/* Whether a database's setting made clattn take the variant that ran. */
+static bool is_preferred(const op_job *job) {
+    clattn_tuning_entry entry;
+    return clattn_tuning_find(job->context, job->op, job->args, &entry, NULL, NULL) && entry.setting.variant && strcmp(entry.setting.variant, job->chosen) == 0;
+}
+
 /* Why a variant did not run; NULL for the one that did. */
 static const char *reason_against(op_job *job, const char *variant) {
     if (strcmp(variant, job->chosen) == 0) return NULL;
     const char *refusal = clattn_op_refusal(job->context, job->op, job->args, variant);
     if (refusal) return refusal;
+    if (!job->variant && is_preferred(job)) return "could run; a setting prefers another";
     return job->variant ? "could run; another was asked for with --variant" : "could run; an earlier one of the list is preferred";
 }
 

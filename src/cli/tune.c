@@ -251,6 +251,15 @@ static bool choose_path(const tune_options *options, clattn_context *context, ch
     return length > 0 && (size_t)length < size;
 }
 
+/* Before anything is measured: whether what is found can be kept. */
+static int check_file(const char *path) {
+    char message[4400] = "";
+    const clattn_status status = clattn_tuning_store(path, NULL, 0, message, sizeof message);
+    if (!status) return CLI_DONE;
+    cli_error(COMMAND, "%s", *message ? message : clattn_status_text(status));
+    return cli_exit_code(status);
+}
+
 static int tune(const tune_options *options, clattn_context *context) {
     tuning t = { .options = options, .context = context, .count = list_cases(options, NULL), .results = options->json ? json_array() : NULL };
     if (options->seconds) t.deadline = timing_now() + (double)options->seconds;
@@ -258,7 +267,8 @@ static int tune(const tune_options *options, clattn_context *context) {
     t.cases = calloc(t.count + 1, sizeof *t.cases);
     if (!t.cases) return json_decref(t.results), cli_error(COMMAND, "out of memory"), CLI_DEVICE_FAILED;
     list_cases(options, t.cases);
-    const int code = report(&t, tune_all(&t));
+    int code = check_file(t.path);
+    if (!code) code = report(&t, tune_all(&t));
     json_decref(t.results);
     free(t.cases);
     return code;

@@ -6,12 +6,12 @@
 #include "../../bench/timing.h"
 #include "tune.h"
 
-enum { FIRST_ROUNDS = 2, ROUNDS = 7, LAST_ROUNDS = 11, MOST_RUNS = 50, MOST_PASSES = 3, MOST_TRIED = 400, MOST_COMBINATIONS = 16, MOST_OUTPUTS = 8 };
+enum { FIRST_ROUNDS = 2, ROUNDS = 9, LAST_ROUNDS = 13, LEAST_RUNS = 2, MOST_RUNS = 50, MOST_PASSES = 3, MOST_TRIED = 400, MOST_COMBINATIONS = 16, MOST_OUTPUTS = 8 };
 
-#define TURN 0.004      /* seconds that a turn lasts, at least one run */
+#define TURN 0.008      /* seconds that a turn lasts, at least LEAST_RUNS runs */
 #define GAIN 0.97       /* of the other's time, or it is no gain */
-#define HOPELESS 1.15   /* of the other's time after the first rounds */
-#define FAR 1.5         /* a variant whose tunables are not tried */
+#define HOPELESS 1.15   /* of the other's time in each of the first rounds */
+#define FAR 1.5         /* of the other's time: a variant whose tunables are not tried */
 #define CHECKED 5e7     /* floating-point operations of a case that the reference computes meanwhile */
 #define TOLERANCE 3e-5  /* of the largest value: another order of sums */
 
@@ -31,6 +31,9 @@ typedef struct search {
     contender best, fallback;
     clattn_setting tried[MOST_TRIED]; /* of the variant at hand */
     int tried_count;
+    uint64_t launched[MOST_TRIED]; /* digests of what settings that were measured launch */
+    int launched_count;
+    uint64_t digest; /* of the run under way */
 } search;
 
 static bool is_over(const search *at) {
@@ -61,36 +64,46 @@ static clattn_status take_turn(search *at, contender *c, double *seconds) {
         if (took < best) best = took;
     }
     const double each = (timing_now() - begin) / (double)c->runs;
-    c->runs = each > TURN / MOST_RUNS ? (long)(TURN / each) + 1 : MOST_RUNS;
+    c->runs = each < TURN / MOST_RUNS ? MOST_RUNS : each > TURN / LEAST_RUNS ? LEAST_RUNS : (long)(TURN / each);
     *seconds = best;
     return status;
 }
 
-static double smallest(const double *values, int count) {
-    double least = values[0];
-    for (int i = 1; i < count; i++) least = fmin(least, values[i]);
-    return least;
+static double median(double *values, int count) {
+    return timing_summary(values, (size_t)count).median;
 }
 
-/* The two in turns; `*a_seconds`, `*b_seconds` get medians. True when b is faster beyond the noise: most of the rounds agree. */
-static clattn_status duel(search *at, contender *a, contender *b, int rounds, double *a_seconds, double *b_seconds, bool *faster) {
-    double x[LAST_ROUNDS], y[LAST_ROUNDS];
-    int won = 0, done = 0;
+/* What came of two in turns. */
+typedef struct outcome {
+    double seconds; /* of the first: the median */
+    double ratio;   /* the second's time over the first's: the median of the rounds, each of which sees the same machine */
+    bool faster;    /* the second, beyond the noise: most of the rounds agree */
+} outcome;
+
+static clattn_status duel(search *at, contender *a, contender *b, int rounds, outcome *o) {
+    double x[LAST_ROUNDS], ratios[LAST_ROUNDS], y;
+    int won = 0, lost = 0, done = 0;
     clattn_status status = CLATTN_OK;
-    *faster = false;
     for (; done < rounds && !status; done++) {
-        if (done == FIRST_ROUNDS && smallest(y, done) > HOPELESS * smallest(x, done)) break;
+        if (done == FIRST_ROUNDS && lost == done) break;
         const bool turned = done % 2;
-        status = turned ? take_turn(at, b, &y[done]) : take_turn(at, a, &x[done]);
-        if (!status) status = turned ? take_turn(at, a, &x[done]) : take_turn(at, b, &y[done]);
-        won += !status && y[done] < x[done];
+        status = turned ? take_turn(at, b, &y) : take_turn(at, a, &x[done]);
+        if (!status) status = turned ? take_turn(at, a, &x[done]) : take_turn(at, b, &y);
+        if (status) return status;
+        ratios[done] = y / x[done];
+        won += ratios[done] < 1;
+        lost += ratios[done] > HOPELESS;
     }
-    if (status) return status;
-    const bool most = 4 * won >= 3 * done;
-    *a_seconds = timing_summary(x, (size_t)done).median;
-    *b_seconds = timing_summary(y, (size_t)done).median;
-    *faster = done == rounds && most && *b_seconds < GAIN * *a_seconds;
+    *o = (outcome){ .seconds = median(x, done), .ratio = median(ratios, done) };
+    o->faster = done == rounds && 4 * won >= 3 * done && o->ratio < GAIN;
     return CLATTN_OK;
+}
+
+/* A win must be won twice: of many candidates that gain nothing, one is lucky. */
+static clattn_status duel_twice(search *at, contender *a, contender *b, outcome *o) {
+    clattn_status status = duel(at, a, b, ROUNDS, o);
+    if (!status && o->faster) status = duel(at, a, b, ROUNDS, o);
+    return status;
 }
 
 /* ---- Results ---- */
@@ -167,12 +180,29 @@ static clattn_status compare(search *at, const contender *c, bool *right) {
     return status;
 }
 
+static uint64_t hash(uint64_t before, const void *bytes, size_t size) {
+    const unsigned char *byte = bytes;
+    for (size_t i = 0; i < size; i++) before = (before ^ byte[i]) * 1099511628211u;
+    return before;
+}
+
+static void take_launch(void *user, const clattn_launch_record *l) {
+    search *at = user;
+    at->digest = hash(at->digest, l->kernel, strlen(l->kernel));
+    at->digest = hash(at->digest, l->options, strlen(l->options));
+    at->digest = hash(at->digest, l->global, sizeof l->global);
+    at->digest = hash(at->digest, l->local, sizeof l->local);
+}
+
 /* The first run, which builds the kernels. `*right`: it ran, and its results are those expected. */
 static clattn_status try_once(search *at, const contender *c, bool *right) {
     clattn_status status = spoil(at);
     *right = false;
     if (status) return status;
+    at->digest = 1469598103934665603u;
+    clattn_trace(at->s->context, take_launch, at);
     status = run(at, c);
+    clattn_trace(at->s->context, NULL, NULL);
     /* What does not build or is granted too little is no candidate. */
     if (status == CLATTN_ERROR_UNSUPPORTED || status == CLATTN_ERROR_BUILD) return CLATTN_OK;
     *right = status == CLATTN_OK;
@@ -195,6 +225,14 @@ static bool was_tried(search *at, const clattn_setting *setting) {
     return false;
 }
 
+/* What launches the same as another setting is the same: clattn's own choice in other words, mostly. */
+static bool was_launched(search *at) {
+    for (int i = 0; i < at->launched_count; i++)
+        if (at->launched[i] == at->digest) return true;
+    if (at->launched_count < MOST_TRIED) at->launched[at->launched_count++] = at->digest;
+    return false;
+}
+
 static bool is_refused(search *at, const contender *c) {
     clattn_setting setting = c->setting;
     setting.variant = c->variant; /* what is only reserved for those who ask for it is asked for */
@@ -209,23 +247,23 @@ static void tell_progress(search *at, const contender *c) {
 
 static void tell_outcome(search *at, const contender *c, const char *what, double ratio) {
     char name[240];
-    if (at->s->outcome) at->s->outcome(at->s->user, at->s, name_of(c, name, sizeof name), what, ratio);
+    if (at->s->outcome) at->s->outcome(at->s->user, at->s, name_of(c, name, sizeof name), what, ratio > 0 ? 1 / ratio : 0);
 }
 
 /* Puts the candidate in the place of `best` when it is faster. */
 static clattn_status challenge(search *at, contender *best, const contender *candidate) {
     contender c = *candidate;
-    double best_seconds = 0, seconds = 1;
-    bool right, faster = false;
+    outcome o = { .ratio = 0 };
+    bool right;
     if (was_tried(at, &c.setting) || is_refused(at, &c)) return CLATTN_OK;
     tell_progress(at, &c);
     c.runs = 1;
     clattn_status status = try_once(at, &c, &right);
-    if (!status && right) status = duel(at, best, &c, ROUNDS, &best_seconds, &seconds, &faster);
-    if (!status) tell_outcome(at, &c, !right ? "cannot be used" : faster ? "taken" : "no gain", best_seconds / seconds);
-    if (!faster) return status;
-    *best = c;
-    return CLATTN_OK;
+    if (status || (right && was_launched(at))) return status;
+    if (right) status = duel_twice(at, best, &c, &o);
+    if (!status) tell_outcome(at, &c, !right ? "cannot be used" : o.faster ? "taken" : "no gain", o.ratio);
+    if (o.faster) *best = c;
+    return status;
 }
 
 /* With `tunable` at `value`; 0: clattn's own. */
@@ -293,8 +331,12 @@ static clattn_status tune_variant(search *at, contender *best) {
     const clattn_tunable *list[CLATTN_MAX_TUNED];
     const int count = list_tunables(at, best->variant, list);
     int combinations = 1;
-    at->tried_count = 0;
+    bool right;
+    at->tried_count = at->launched_count = 0;
     was_tried(at, &best->setting);
+    const clattn_status status = try_once(at, best, &right);
+    if (status || !right) return status;
+    was_launched(at);
     for (int k = 0; k < count && combinations <= MOST_COMBINATIONS; k++) combinations *= count_values(list[k]) + 1;
     return combinations <= MOST_COMBINATIONS ? try_all(at, best, list, count, combinations) : try_each(at, best, list, count);
 }
@@ -312,17 +354,17 @@ static bool is_rival(search *at, size_t index) {
 /* Another variant: as it is, then with its tunables where it is near. */
 static clattn_status try_variant(search *at, const char *variant) {
     contender c = { .variant = variant, .runs = 1 };
-    double best_seconds, seconds;
-    bool right, faster = false;
+    outcome o;
+    bool right;
     tell_progress(at, &c);
     clattn_status status = try_once(at, &c, &right);
     if (status || !right) return status;
-    status = duel(at, &at->best, &c, ROUNDS, &best_seconds, &seconds, &faster);
-    if (!status) tell_outcome(at, &c, faster ? "faster" : "no gain", best_seconds / seconds);
-    if (status || seconds > FAR * best_seconds) return status;
+    status = duel(at, &at->best, &c, ROUNDS, &o);
+    if (!status) tell_outcome(at, &c, o.faster ? "faster" : "no gain", o.ratio);
+    if (status || o.ratio > FAR) return status;
     status = tune_variant(at, &c);
-    if (!status) status = duel(at, &at->best, &c, ROUNDS, &best_seconds, &seconds, &faster);
-    if (!status && faster) at->best = c;
+    if (!status) status = duel_twice(at, &at->best, &c, &o);
+    if (!status && o.faster) at->best = c;
     return status;
 }
 
@@ -364,17 +406,16 @@ static bool is_default(const search *at) {
 /* The best against clattn's own choice once more; it stays only when it wins again. */
 static clattn_status end(search *at) {
     clattn_tuning_entry *e = &at->s->entry;
-    bool faster = false;
+    outcome o;
     contender same = at->fallback;
     const bool nothing = is_default(at);
-    const clattn_status status = duel(at, &at->fallback, nothing ? &same : &at->best, LAST_ROUNDS, &e->default_seconds, &e->seconds, &faster);
+    const clattn_status status = duel(at, &at->fallback, nothing ? &same : &at->best, LAST_ROUNDS, &o);
     if (status) return status;
-    if (!faster || nothing) {
-        at->best = at->fallback;
-        e->seconds = e->default_seconds;
-    }
+    if (!o.faster || nothing) at->best = at->fallback, o.ratio = 1;
     at->s->variant = at->best.variant;
-    at->s->gain = e->default_seconds / e->seconds;
+    at->s->gain = 1 / o.ratio;
+    e->default_seconds = o.seconds;
+    e->seconds = o.seconds * o.ratio;
     e->setting = at->best.setting;
     if (strcmp(at->best.variant, at->s->default_variant)) e->setting.variant = at->best.variant;
     return CLATTN_OK;

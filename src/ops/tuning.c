@@ -7,7 +7,7 @@
 #include "../device/system.h"
 #include "check.h"
 
-#define BUILT_IN "built in"
+#define BUILT_IN "the built-in database"
 
 /* A setting for the context's device. */
 typedef struct known_setting {
@@ -71,7 +71,7 @@ typedef struct reading {
     clattn_context *context;
     const clattn_tuning_entry *here; /* the context's device */
     const char *source;
-    known_setting **behind_exact; /* where an entry with a "*" goes: behind those of this file without */
+    known_setting *exact, *any; /* without and with a "*", the later before the earlier */
     size_t taken, stale, faults, first_fault;
     char fault[300]; /* the first one's */
     bool no_memory;
@@ -90,11 +90,17 @@ static bool is_exact(const clattn_tuning_entry *e) {
 }
 
 static void insert(reading *r, known_setting *made) {
-    known_setting **first = (known_setting **)&clattn_context_tuning(r->context)->settings;
-    known_setting **place = is_exact(&made->entry) ? first : r->behind_exact;
-    made->next = *place;
-    *place = made;
-    if (is_exact(&made->entry) && r->behind_exact == first) r->behind_exact = &made->next;
+    known_setting **list = is_exact(&made->entry) ? &r->exact : &r->any;
+    made->next = *list;
+    *list = made;
+}
+
+/* Puts one list before the other. */
+static known_setting *joined(known_setting *first, known_setting *then) {
+    known_setting *last = first;
+    while (last && last->next) last = last->next;
+    if (last) last->next = then;
+    return last ? first : then;
 }
 
 static bool take(void *user, size_t number, const clattn_tuning_entry *entry, const char *fault) {
@@ -134,10 +140,11 @@ static void report(const reading *r, const listener *l) {
 /* `path` NULL: the built-in one. */
 static void read_one(const listener *l, const clattn_tuning_entry *here, const char *path) {
     char message[1024];
+    clattn_tuning_state *state = clattn_context_tuning(l->context);
     reading r = { .context = l->context, .here = here, .source = path ? path : BUILT_IN };
-    r.behind_exact = (known_setting **)&clattn_context_tuning(l->context)->settings;
     const clattn_status status = clattn_tuning_visit(path, take, &r, message, sizeof message);
     if (status && path) tell(l, status == CLATTN_ERROR_UNSUPPORTED ? CLATTN_LOG_INFO : CLATTN_LOG_WARNING, "tuning", "correct or remove it", "tuning: %s", message);
+    state->settings = joined(r.exact, joined(r.any, state->settings));
     report(&r, l);
 }
 

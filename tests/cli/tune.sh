@@ -54,7 +54,7 @@ expect 0 '"source": "'"$database" "$tool" explain --case "$shapes" --json
 is_json printed
 edit "$database" 'e["variant"] = "scalar"; e["tunables"] = {}'
 expect 0 "variant scalar: chosen" "$tool" explain --case "$shapes"
-says "could run; an earlier one of the list is preferred"
+says "variant cpu: could run; a setting prefers another"
 expect 0 "variant cpu: chosen" env CLATTN_TUNING=off "$tool" explain --case "$shapes"
 says "no setting"
 cp "$database" mine.json
