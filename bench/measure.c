@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "exchange.h"
 #include "timing.h"
@@ -41,11 +40,6 @@ static bool is_well(const runner *r) {
     return r->status && strcmp(r->status, "ok") == 0;
 }
 
-/* Other libraries' threads go on spinning for a while after their work. */
-static void let_threads_sleep(void) {
-    nanosleep(&(struct timespec){ .tv_nsec = 20 * 1000 * 1000 }, NULL);
-}
-
 static bool run_ours(job *j, runner *r, long runs, double *seconds) {
     clattn_context *context = j->plan->context;
     double unmeasured;
@@ -65,9 +59,7 @@ static bool run_peer(const job *j, runner *r, long runs, double *seconds) {
 }
 
 static bool run_some(job *j, runner *r, long runs, double *seconds) {
-    const bool done = r->peer ? run_peer(j, r, runs, seconds) : run_ours(j, r, runs, seconds);
-    if (j->plan->peers) let_threads_sleep();
-    return done;
+    return r->peer ? run_peer(j, r, runs, seconds) : run_ours(j, r, runs, seconds);
 }
 
 /* How many runs fill a turn. */
@@ -177,7 +169,6 @@ static bool open_case(job *j) {
     clattn_status status = timing_samples(context, clattn_case_op(j->made), clattn_case_args(j->made), NULL, 1, &seconds, &j->variant);
     clattn_trace(context, NULL, NULL);
     if (!status) status = clattn_op_work(context, clattn_case_op(j->made), clattn_case_args(j->made), &j->flops, &j->bytes);
-    if (j->c->half) j->bytes /= 2; /* clattn_op_work counts f32 */
     j->workspace = most > before ? most - before : 0;
     return status ? fail(j, "failed") : true;
 }
