@@ -182,9 +182,14 @@ static double work_of(const job *j) {
     return (double)(a->query->shape[0] * a->query->shape[1] * a->value->shape[1] * a->query->shape[2]);
 }
 
-static double least_seconds(const job *j) {
+/* A second at the most. */
+static double peak_of(const job *j) {
     const clattn_peaks *peaks = &j->plan->peaks;
-    return j->c->limit == BENCH_FMA ? j->flops / peaks->flops : j->bytes / (j->c->limit == BENCH_READ ? peaks->read_bytes : peaks->copy_bytes);
+    return j->c->limit == BENCH_FMA ? peaks->flops : j->c->limit == BENCH_READ ? peaks->read_bytes : peaks->copy_bytes;
+}
+
+static double least_seconds(const job *j) {
+    return (j->c->limit == BENCH_FMA ? j->flops : j->bytes) / peak_of(j);
 }
 
 static json_t *json_times(runner *r) {
@@ -221,6 +226,7 @@ static void add_figures(json_t *row, job *j) {
     json_object_set_new(row, "bytes", json_real(j->bytes));
     json_object_set_new(row, "workspace", json_integer((json_int_t)j->workspace));
     json_object_set_new(row, "rate", json_real(1e-9 * work_of(j) / median));
+    json_object_set_new(row, "peak", json_real(peak_of(j)));
     json_object_set_new(row, "limit_fraction", json_real(least_seconds(j) / median));
 }
 

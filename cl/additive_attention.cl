@@ -131,14 +131,12 @@ SINGLE void queries(IN(query), IN(prepared), OUT(powers), OUT(plain), OUT_INT(ma
     for (long d = 0; d < padded; d += 16) {
         const int count = (int)min(size - d, 16L);
         float16 a[16];
-#pragma unroll
-        for (int i = 0; i < 16; i++) {
+        ROLL for (int i = 0; i < 16; i++) {
             __global const float *row = query + (batch * length + min(first + i, length - 1)) * size + d;
             a[i] = count == 16 ? vload16(0, row) : load_some(row, count, 0.0f);
         }
         transpose_16x16(a);
-#pragma unroll
-        for (int i = 0; i < 16; i++) {
+        ROLL for (int i = 0; i < 16; i++) {
             vstore16(a[i], d + i, plain);
             vstore16(power(a[i], factor, (float16)(prepared[padded + d + i]), &large), d + i, powers);
         }

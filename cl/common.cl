@@ -132,31 +132,39 @@ INLINE float16 tanh_16(float16 x) {
     return x * (p / q);
 }
 
+/* A loop that is kept as it is written: unrolled or made of vectors in each of many places, what is rare or done once would be most of a
+ * program and of its build. */
+#ifdef POCL_DEVICE_ADDRESS_BITS
+#define ROLL _Pragma("clang loop unroll(disable) vectorize(disable)")
+#else
+#define ROLL _Pragma("unroll 1")
+#endif
+
 /* Loads the first n of 16 elements; the rest are `other`. */
 INLINE float16 load_some(__global const float *p, int n, float other) {
     float t[16];
-    for (int i = 0; i < 16; i++) t[i] = i < n ? p[i] : other;
+    ROLL for (int i = 0; i < 16; i++) t[i] = i < n ? p[i] : other;
     return vload16(0, t);
 }
 
 INLINE void store_some(float16 v, int n, __global float *p) {
     float t[16];
     vstore16(v, 0, t);
-    for (int i = 0; i < n; i++) p[i] = t[i];
+    ROLL for (int i = 0; i < n; i++) p[i] = t[i];
 }
 
 /* The same for what is stored as the caller has it. */
 #ifdef HALF
 INLINE float16 load_some_stored(__global const half *p, int n, float other) {
     float t[16];
-    for (int i = 0; i < 16; i++) t[i] = i < n ? vload_half(i, p) : other;
+    ROLL for (int i = 0; i < 16; i++) t[i] = i < n ? vload_half(i, p) : other;
     return vload16(0, t);
 }
 
 INLINE void store_some_stored(float16 v, int n, __global half *p) {
     float t[16];
     vstore16(v, 0, t);
-    for (int i = 0; i < n; i++) vstore_half_rte(t[i], i, p);
+    ROLL for (int i = 0; i < n; i++) vstore_half_rte(t[i], i, p);
 }
 #else
 #define load_some_stored load_some

@@ -5,7 +5,7 @@
 /* exp(x * scale) normalised; with -DLOG its logarithm. Rows without a value to count: 0, with LOG -inf. */
 
 #ifdef KERNEL_rows
-#define UNROLL_ROWS _Pragma("unroll")
+#define EACH_ROW _Pragma("unroll 1") for (int i = 0; i < ROWS; i++)
 
 /* A row's distances from its maximum, in units of log2; `shift` is the maximum so. A rounding of it moves all alike and cancels. */
 #define DISTANCE(v) fma((v), (float16)(unit), (float16)(-shift))
@@ -100,15 +100,15 @@ SINGLE void rows(IN_STORED(x), OUT_STORED(out), const long rows_total, const lon
         __global STORED *to[ROWS];
         float16 tail[ROWS];
         float m[ROWS], sum[ROWS];
-        UNROLL_ROWS for (int i = 0; i < ROWS; i++) {
+        EACH_ROW {
             const long row = min(r + i, last - 1);
             in[i] = x + row * length;
             to[i] = out + row * length;
             tail[i] = rest ? load_some_stored(in[i] + whole, rest, nothing) : (float16)(nothing);
             m[i] = largest_of(in[i], whole, tail[i], scale);
         }
-        UNROLL_ROWS for (int i = 0; i < ROWS; i++) sum[i] = sum_of(in[i], whole, tail[i], unit, m[i] * LOG2E, ROWS * length, held + i * stride);
-        UNROLL_ROWS for (int i = 0; i < ROWS; i++) {
+        EACH_ROW sum[i] = sum_of(in[i], whole, tail[i], unit, m[i] * LOG2E, ROWS * length, held + i * stride);
+        EACH_ROW {
             if (isfinite(m[i])) write_row(in[i], to[i], whole, rest, tail[i], unit, m[i] * LOG2E, sum[i], held + i * stride);
             else fill_row(to[i], length, m[i] == -INFINITY ? EMPTY : NAN);
         }
