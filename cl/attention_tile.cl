@@ -20,26 +20,9 @@
 #undef FORM
 #endif
 
-INLINE void transpose16(float16 *a) {
-    float16 b[16];
-#pragma unroll
-    for (int step = 0; step < 2; step++) {
-#pragma unroll
-        for (int i = 0; i < 8; i++) {
-            b[2 * i] = interleave_low(a[i], a[i + 8]);
-            b[2 * i + 1] = interleave_high(a[i], a[i + 8]);
-        }
-#pragma unroll
-        for (int i = 0; i < 8; i++) {
-            a[2 * i] = interleave_low(b[i], b[i + 8]);
-            a[2 * i + 1] = interleave_high(b[i], b[i + 8]);
-        }
-    }
-}
-
 /* Rows of queries from vectors along them: a[i] has key i's values of 16 queries; `rows` and `keys` of them exist. */
 INLINE void store_rows(float16 *a, __global float *to, long stride, int rows, int keys) {
-    transpose16(a);
+    transpose_16(a);
     for (int i = 0; i < 16 && i < rows; i++) {
         if (keys >= 16) vstore16(a[i], 0, to + i * stride);
         else store_some(a[i], keys, to + i * stride);
@@ -83,7 +66,7 @@ INLINE void load_queries(__local float16 *Qt, __global const float *query, long 
                 __global const float *from = query + min(16 * j + i, rows - 1) * stride + d;
                 a[i] = (d + 16 <= depth ? vload16(0, from) : load_some(from, depth - d, 0.0f)) * factor;
             }
-            transpose16(a);
+            transpose_16(a);
 #pragma unroll
             for (int i = 0; i < 16; i++) Qt[(d + i) * NVQ + j] = a[i];
         }
@@ -123,7 +106,7 @@ INLINE void extra_block(float16 *a, __global const uchar *mask, __global const f
         if (flags & HAS_BIAS) PREFETCH(bias + q * bias_strides.z + 64);
         a[i] = i && same_for_all ? a[0] : extra_row(mask + q * mask_strides.z, bias + q * bias_strides.z, mask_strides.w, bias_strides.w, n, flags);
     }
-    transpose16(a);
+    transpose_16(a);
 }
 
 /* Fills S with what mask and bias add to each score; false when they take out the whole tile. */

@@ -78,6 +78,24 @@ INLINE float16 interleave_high(float16 a, float16 b) {
     return r;
 }
 
+/* 16 vectors as a matrix. */
+INLINE void transpose_16(float16 *a) {
+    float16 b[16];
+#pragma unroll
+    for (int step = 0; step < 2; step++) {
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            b[2 * i] = interleave_low(a[i], a[i + 8]);
+            b[2 * i + 1] = interleave_high(a[i], a[i + 8]);
+        }
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            a[2 * i] = interleave_low(b[i], b[i + 8]);
+            a[2 * i + 1] = interleave_high(b[i], b[i + 8]);
+        }
+    }
+}
+
 INLINE int16 lanes16(void) {
     return (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }

@@ -68,20 +68,11 @@ __kernel void finish(IN(bias), OUT(out), const int has_bias, const long N, const
 #ifdef KERNEL_pack
 #define PANEL (16 * NV)
 
-#define TRANSPOSE_ROUND(from, to)                                                                                      \
-    UNROLL for (int i_ = 0; i_ < 8; i_++) {                                                                            \
-        to[2 * i_] = interleave_low(from[i_], from[i_ + 8]);                                                           \
-        to[2 * i_ + 1] = interleave_high(from[i_], from[i_ + 8]);                                                      \
-    }
-
 /* Up to 16 columns that are contiguous along k: to[k * PANEL + column]. */
 INLINE void pack_transposed(__global const float *b, long n_stride, int columns, int depth, __global float *to) {
-    float16 x[16], y[16];
+    float16 x[16];
     ROLL for (int i = 0; i < 16; i++) x[i] = i < columns ? load_columns(b + i * n_stride, depth) : (float16)(0.0f);
-    TRANSPOSE_ROUND(x, y)
-    TRANSPOSE_ROUND(y, x)
-    TRANSPOSE_ROUND(x, y)
-    TRANSPOSE_ROUND(y, x)
+    transpose_16(x);
     ROLL for (int i = 0; i < depth; i++) vstore16(x[i], 0, to + i * PANEL);
 }
 

@@ -7,10 +7,10 @@
 #ifdef KERNEL_rows
 #define EACH_ROW _Pragma("unroll 1") for (int i = 0; i < ROWS; i++)
 
-/* A row's distances from its maximum, in units of log2; `shift` is the maximum so. A rounding of it moves all alike and cancels. */
-#define DISTANCE(v) fma((v), (float16)(unit), (float16)(-shift))
+/* From the row's largest. In units of log2 a row of large numbers could overflow. */
+#define DISTANCE(v) fma((v), (float16)(scale), (float16)(-largest))
 /* Exponents of 0 from -127 on, so that -inf needs no care. */
-#define POWER(v) exp2_inside_16(VMAX(DISTANCE(v), (float16)(-127.0f)))
+#define POWER(v) exp2_inside_16(VMAX(DISTANCE(v) * LOG2E, (float16)(-127.0f)))
 
 /* The largest of x * scale; NaN if there is one. */
 INLINE float largest_of(__global const STORED *in, long whole, float16 tail, float scale) {
@@ -33,7 +33,7 @@ INLINE float largest_of(__global const STORED *in, long whole, float16 tail, flo
 }
 
 /* The sum of a row's exponentials, which go to `held` where there is one; what comes `ahead` of it is fetched meanwhile. */
-INLINE float sum_of(__global const STORED *in, long whole, float16 tail, float unit, float shift, long ahead, __local float16 *held) {
+INLINE float sum_of(__global const STORED *in, long whole, float16 tail, float scale, float largest, long ahead, __local float16 *held) {
     const long blocks = whole / 64 * 64;
     float16 s[4];
     s[0] = POWER(tail);
@@ -59,7 +59,7 @@ INLINE float sum_of(__global const STORED *in, long whole, float16 tail, float u
 
 #ifdef LOG
 #define EMPTY -INFINITY
-#define RESULT(v, i) ((DISTANCE(v) - log_sum) * LN2)
+#define RESULT(v, i) (DISTANCE(v) - log_sum)
 #else
 #define EMPTY 0.0f
 #ifdef HOLD
@@ -69,9 +69,9 @@ INLINE float sum_of(__global const STORED *in, long whole, float16 tail, float u
 #endif
 #endif
 
-INLINE void write_row(__global const STORED *in, __global STORED *to, long whole, int rest, float16 tail, float unit, float shift, float sum, __local const float16 *held) {
+INLINE void write_row(__global const STORED *in, __global STORED *to, long whole, int rest, float16 tail, float scale, float largest, float sum, __local const float16 *held) {
 #ifdef LOG
-    const float16 log_sum = (float16)(log2(sum)), last = (DISTANCE(tail) - log_sum) * LN2;
+    const float16 log_sum = (float16)(log(sum)), last = DISTANCE(tail) - log_sum;
 #else
     const float16 inverse = (float16)(1.0f / sum), last = POWER(tail) * inverse;
 #endif
@@ -94,7 +94,7 @@ SINGLE void rows(IN_STORED(x), OUT_STORED(out), const long rows_total, const lon
     SHIFT(out);
     const long first = get_group_id(0) * per_group, last = min(rows_total, first + per_group), whole = length / 16 * 16;
     const int rest = (int)(length - whole);
-    const float unit = scale * LOG2E, nothing = -INFINITY * sign(scale);
+    const float nothing = -INFINITY * sign(scale);
     for (long r = first; r < last; r += ROWS) {
         __global const STORED *in[ROWS];
         __global STORED *to[ROWS];
@@ -107,9 +107,9 @@ SINGLE void rows(IN_STORED(x), OUT_STORED(out), const long rows_total, const lon
             tail[i] = rest ? load_some_stored(in[i] + whole, rest, nothing) : (float16)(nothing);
             m[i] = largest_of(in[i], whole, tail[i], scale);
         }
-        EACH_ROW sum[i] = sum_of(in[i], whole, tail[i], unit, m[i] * LOG2E, ROWS * length, held + i * stride);
+        EACH_ROW sum[i] = sum_of(in[i], whole, tail[i], scale, m[i], ROWS * length, held + i * stride);
         EACH_ROW {
-            if (isfinite(m[i])) write_row(in[i], to[i], whole, rest, tail[i], unit, m[i] * LOG2E, sum[i], held + i * stride);
+            if (isfinite(m[i])) write_row(in[i], to[i], whole, rest, tail[i], scale, m[i], sum[i], held + i * stride);
             else fill_row(to[i], length, m[i] == -INFINITY ? EMPTY : NAN);
         }
     }
