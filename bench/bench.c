@@ -17,7 +17,7 @@
 static const char help[] =
     "clattn bench [CASE...] [options]: times beside the limits of the device, and beside other libraries\n\n"
     "Each case is first checked against the double-precision reference at a smaller size, then timed from enqueue to\n"
-    "completion with tensors resident and frozen. The fraction is the least time that the limit measured just before (FMA, copy at bytes\n"
+    "completion with tensors resident and weights frozen. The fraction is the least time that the limit measured just before (FMA, copy at bytes\n"
     "read + written, or read) allows, over the median. Without CASE all of them run; a part of a name is enough. A wrong\n"
     "result, ours or a peer's, makes the exit code 1.\n\n"
     "  --peers              time other libraries too, in turns with clattn (bench/peers/setup.sh installs them)\n"

@@ -78,6 +78,8 @@ const bench_case bench_cases[] = {
     { "CBAM 14", "cbam x[8,1024,14,14] " MLP(1024, 64) " weight[1,2,7,7]*0.1", "8=2 1024=64 14=7", COPY },
     { "CAM 56", "channel_attention x[8,256,56,56] " MLP(256, 16), "8=2 56=14", COPY },
     { "SAM 56", "spatial_attention x[8,256,56,56] weight[1,2,7,7]*0.1", "8=2 56=14", COPY },
+    { "SE f16", "squeeze_excite x[8,256,56,56] " MLP(256, 16), "8=2 56=14", COPY_HALF },
+    { "CBAM f16", "cbam x[8,256,56,56] " MLP(256, 16) " weight[1,2,7,7]*0.1", "8=2 56=14", COPY_HALF },
     { "ECA 56", "efficient_channel_attention x[8,256,56,56] weight[1,1,5]", "8=2 56=14", COPY },
 
     /* ---- Products of matrices ---- */
@@ -114,6 +116,14 @@ const bench_case bench_cases[] = {
     { "add", "add a[4096,4096] b[4096,4096]", "4096=200", COPY },
     { "gelu", "activation x[4096,4096] kind=gelu", "4096=200", COPY },
     { "softmax f16", "softmax x[4096,4096]", "4096=300", COPY_HALF },
+    { "layer norm f16", "layer_norm x[8192,768] gamma[768] beta[768]", "8192=50", COPY_HALF },
+    { "max pool f16", "max_pool2d x[8,64,112,112] kernel=3 stride=2 padding=1", "8=2 112=30", COPY_HALF },
+    { "batch norm f16", "batch_norm x[8,64,112,112] gamma[64] beta[64] mean[64] var[64]:0.5,1,2", "8=2 112=30", COPY_HALF },
+    { "add f16", "add a[4096,4096] b[4096,4096]", "4096=200", COPY_HALF },
+    { "transpose f16", "transpose x[4096,4096] axes=1,0", "4096=200", COPY_HALF },
+    { "transpose", "transpose x[4096,4096] axes=1,0", "4096=200", COPY },
+    { "reduce", "reduce x[4096,4096] kind=sum axes=1", "4096=200", READ },
+    { "reduce f16", "reduce x[4096,4096] kind=sum axes=1", "4096=200", READ_HALF },
 
     /* ---- Recurrent units ---- */
     { "gru", UNIT("gru", 768, 64, 20, 256), "64=5 20=4", FMA },
