@@ -107,6 +107,10 @@ extern const char *const clattn_pool_words[]; /* avg max lp lse */
 
 /* ---- For enqueue functions ---- */
 
+static inline int64_t clattn_ceil_div(int64_t a, int64_t b) {
+    return (a + b - 1) / b;
+}
+
 const clattn_device_info *clattn_call_device(const clattn_call *call);
 /* True on CPU devices with at least `local_bytes` of local memory: where work-groups of one with float16 are the fast form. */
 bool clattn_call_cpu(const clattn_call *call, size_t local_bytes);
