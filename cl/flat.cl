@@ -4,7 +4,9 @@
 #include "quads.cl"
 
 #define GROUP 128
+#ifndef AT_ONCE
 #define AT_ONCE 4
+#endif
 #ifdef ALIGNED
 #define STEP 4
 #define FLOATS float4

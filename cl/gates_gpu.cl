@@ -1,5 +1,6 @@
 #include "common.cl"
 #include "lanes.cl"
+#include "quads.cl"
 
 /* What the gates of squeeze-and-excitation and CBAM need on GPUs beside planes_gpu.cl: the layers of the channel gate, and the
  * convolution of the maps with the product by both gates. */
@@ -13,7 +14,7 @@
 
 /* values[image][row] = sum over the pools of act(w[row] . in[image][pool] + times * bias[row]), -DACT. `lanes` items (at least
  * SUMS, a power of two) share the terms of the sums; a group has GROUP / lanes of such tiles, `row_tiles` of them side by side. Rows
- * and images that are not there are the last ones. */
+ * and images that are not there are the last ones. in and w have at most 2^30 elements. */
 __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void layer(IN(in), IN(w), IN(bias), OUT(values), const int images, const int pool_count, const int length, const int rows, const int row_tiles, const float times, const int lanes) {
     __local float shared[SUMS * GROUP];
     const uint t = (uint)get_local_id(0), lane = lane_of(lanes), tile = (uint)get_group_id(0) * (GROUP / (uint)lanes) + t / (uint)lanes, down = tile / (uint)row_tiles;
@@ -28,10 +29,10 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void layer(IN(in), I
     for (int pool = 0; pool < pool_count; pool++) {
         float sums[SUMS];
         UNROLL for (int s = 0; s < SUMS; s++) sums[s] = 0;
-        for (int c = (int)lane; c < length; c += lanes) {
+        _Pragma("unroll 2") for (int c = (int)lane; c < length; c += lanes) {
             float a[ROWS], b[IMAGES];
-            UNROLL for (int r = 0; r < ROWS; r++) a[r] = w[(long)min(row + r, rows - 1) * length + c];
-            UNROLL for (int i = 0; i < IMAGES; i++) b[i] = in[((long)min(image + i, images - 1) * pool_count + pool) * length + c];
+            UNROLL for (int r = 0; r < ROWS; r++) a[r] = NEAR_FLOAT(w, (uint)min(row + r, rows - 1) * (uint)length + (uint)c);
+            UNROLL for (int i = 0; i < IMAGES; i++) b[i] = NEAR_FLOAT(in, ((uint)min(image + i, images - 1) * (uint)pool_count + (uint)pool) * (uint)length + (uint)c);
             UNROLL for (int s = 0; s < SUMS; s++) sums[s] = fma(a[s % ROWS], b[s / ROWS], sums[s]);
         }
         UNROLL for (int s = 0; s < SUMS; s++) shared[s * GROUP + t] = sums[s];
@@ -55,7 +56,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void layer(IN(in), I
 #define AT_ONCE (8 / DOWN) /* channels */
 #define OPTIONAL(p, other) ((p) ? (p)[p##_offset] : (other))
 #ifdef GATED
-#define TIMES_GATE(v, c) ((v) * gate[c])
+#define TIMES_GATE(v, c) ((v) * NEAR_FLOAT(gate, c))
 #else
 #define TIMES_GATE(v, c) (v)
 #endif
@@ -98,16 +99,17 @@ INLINE void convolve_far(__global const float *maps, __global const float *weigh
 }
 #endif
 
-/* x and out at the item's first pixel in the first channel, `plane` apart from one channel to the next; `rows` of the DOWN pixels exist. */
-INLINE void apply(__global const STORED *x, __global const float *gate, __global STORED *out, const float *spatial, int first, int last, long plane, int width, int rows) {
+/* x and out of an image, in which the item's pixels begin at `pixel` of a plane; `rows` of the DOWN exist. */
+INLINE void apply(__global const STORED *x, __global const float *gate, __global STORED *out, const float *spatial, int first, int last, uint plane, uint width, uint pixel, int rows) {
+#define SPOT(i, j) ((uint)(c + (i) * BESIDE) * plane + (pixel + (j) * width))
     for (int c = first; c < last; c += AT_ONCE * BESIDE) {
         float v[AT_ONCE * DOWN];
         UNROLL for (int i = 0; i < AT_ONCE; i++)
-            UNROLL for (int j = 0; j < DOWN; j++) v[i * DOWN + j] = j < rows && c + i * BESIDE < last ? LOAD_1(x + (c + i * BESIDE) * plane + j * width) : 0.0f;
+            UNROLL for (int j = 0; j < DOWN; j++) v[i * DOWN + j] = j < rows && c + i * BESIDE < last ? LOAD_1(NEAR(x, SPOT(i, j))) : 0.0f;
         UNROLL for (int i = 0; i < AT_ONCE; i++) {
             if (c + i * BESIDE < last) {
                 UNROLL for (int j = 0; j < DOWN; j++)
-                    if (j < rows) STORE_1(TIMES_GATE(v[i * DOWN + j], c + i * BESIDE) * spatial[j], out + (c + i * BESIDE) * plane + j * width);
+                    if (j < rows) STORE_1(TIMES_GATE(v[i * DOWN + j], c + i * BESIDE) * spatial[j], NEAR_OUT(out, SPOT(i, j)));
             }
         }
     }
@@ -120,7 +122,8 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void finish(IN_STORE
     const int left = (int)((uint)get_group_id(0) - row * (uint)tiles_across) * WIDE, top = (int)(row - block * (uint)tiles_down) * TALL * DOWN;
     const int column = (int)(t % WIDE), place = (int)(t / WIDE % TALL) * DOWN, own = (int)(t / (WIDE * TALL));
     const int px = left + column, py = top + place, rows = px < width ? height - py : 0, first = (int)(block - image * (uint)shares) * share;
-    const long plane = (long)height * width, pixel = (long)py * width + px;
+    const long plane = (long)height * width;
+    const int pixel = py * width + px;
     float spatial[DOWN];
     UNROLL for (int j = 0; j < DOWN; j++) spatial[j] = 0;
     maps += maps_offset + image * 2 * plane;
@@ -142,11 +145,11 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void finish(IN_STORE
             if (j < rows) spatial_gate[j * width] = spatial[j];
     }
     if (!out) return;
-    x += x_offset + image * channels * plane + pixel;
-    out += out_offset + image * channels * plane + pixel;
+    x += x_offset + image * channels * plane;
+    out += out_offset + image * channels * plane;
 #ifdef GATED
-    gate += gate_offset + image * (uint)channels;
+    gate += gate_offset + (long)image * channels;
 #endif
-    apply(x, gate, out, spatial, first + own, min(channels, first + share), plane, width, rows);
+    apply(x, gate, out, spatial, first + own, min(channels, first + share), (uint)plane, (uint)width, (uint)pixel, rows);
 }
 #endif

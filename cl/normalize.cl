@@ -1,6 +1,5 @@
 #include "common.cl"
 #include "lanes.cl"
-#include "moments.cl"
 #include "stream.cl"
 
 /* Rows of `length` elements normalised by their own statistics, then times gamma plus beta. gamma and beta have one entry per
@@ -115,16 +114,30 @@ INLINE float centre_held(float *v, int n, int length, int lane, int lanes, float
     return lanes_sum(q, shared, lanes) / length;
 }
 #else
-/* Those of the elements c, c + lanes .. of a row, less `shift`. */
+/* Some elements: how many, their mean and the sum of the squares of their distances from it. */
+typedef struct {
+    float count, mean, squares;
+} moments;
+
+INLINE void join(moments *a, float count, float mean, float squares) {
+    const float total = a->count + count, apart = mean - a->mean, part = count / total;
+    a->squares += squares + apart * apart * a->count * part;
+    a->mean = fma(apart, part, a->mean);
+    a->count = total;
+}
+
+/* Of the elements c, c + lanes .. of a row, less `shift`. Distances are kept small: an almost constant row stays right. */
 INLINE void join_some(moments *a, __global const float *in, int c, int n, int lanes, float shift) {
-    float d[AT_ONCE];
-    int count = 0;
+    float d[AT_ONCE], sum = 0, count = 0, squares = 0;
     UNROLL for (int i = 0; i < AT_ONCE; i++) {
         const bool in_row = c + i * lanes < n;
         d[i] = in_row ? in[c + i * lanes] - shift : 0.0f;
+        sum += d[i];
         count += in_row;
     }
-    join_elements(a, d, AT_ONCE, count);
+    const float mean = sum / count;
+    UNROLL for (int i = 0; i < AT_ONCE; i++) squares += i < (int)count ? (d[i] - mean) * (d[i] - mean) : 0.0f;
+    join(a, count, mean, squares);
 }
 
 /* The same in one reading. */
@@ -136,7 +149,9 @@ INLINE float centre(__global const float *in, int n, int length, int lane, int l
 #else
     moments own = { 0, 0, 0 };
     for (int c = lane; c < n; c += AT_ONCE * lanes) join_some(&own, in, c, n, lanes, shift);
-    return lanes_moments(own, length, more, shared, lanes);
+    *more = lanes_sum(own.mean * own.count, shared, lanes) / length;
+    const float apart = own.mean - *more;
+    return lanes_sum(fma(apart * apart, own.count, own.squares), shared, lanes) / length;
 #endif
 }
 #endif

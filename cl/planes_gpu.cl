@@ -128,7 +128,11 @@ INLINE long result_at(uint row, int pool_count, uint inner) {
 #define AT_ONCE 4
 #else
 #define STEP 1
+#if defined LP || defined LSE
+#define AT_ONCE 4
+#else
 #define AT_ONCE 8
+#endif
 #endif
 #define VALUES (AT_ONCE * STEP) /* that an item reads before it uses them */
 #define THERE(e) (i + (e) / STEP * lanes < steps)
@@ -216,22 +220,24 @@ __kernel void join(IN(parts), __global RESULT *restrict out, const long out_offs
 
 #ifdef KERNEL_channels
 #define GROUP 128
-#define AT_ONCE 4 /* channels */
 #define ALONG (GROUP / ACROSS) /* items that share the channels of the same pixels */
 #define LARGER(m, v) select(m, v, (v) > (m) || isnan(v))
 
 #ifdef GATED
-#define TIMES_GATE(v, c) ((v) * gate[c])
+#define TIMES_GATE(v, c) ((v) * NEAR_FLOAT(gate, c))
 #else
 #define TIMES_GATE(v, c) (v)
 #endif
 
 /* An item's pixels: a quad; or, where quads are not aligned, four of which each has its neighbours in the neighbouring items. */
 #ifdef ALIGNED
-#define PIXELS(p) LOAD_4((p) + pixel.x)
+#define AT_ONCE 4 /* channels */
+#define PIXELS(c) LOAD_4(NEAR(x, (uint)(c) * (uint)plane + (uint)pixel.x))
 #define PIXELS_OF(across) (4 * (across) + (int4)(0, 1, 2, 3))
 #else
-#define PIXELS(p) (float4)(LOAD_1((p) + pixel.x), LOAD_1((p) + pixel.y), LOAD_1((p) + pixel.z), LOAD_1((p) + pixel.w))
+#define AT_ONCE 2 /* each of which takes four addresses */
+#define PIXEL(c, i) LOAD_1(NEAR(x, (uint)(c) * (uint)plane + (uint)pixel.i))
+#define PIXELS(c) (float4)(PIXEL(c, x), PIXEL(c, y), PIXEL(c, z), PIXEL(c, w))
 #define PIXELS_OF(across) ((across) + (int4)(0, ACROSS, 2 * ACROSS, 3 * ACROSS))
 #endif
 
@@ -247,7 +253,8 @@ INLINE void put_pixels(__global float *map, float4 v, int4 pixel, int plane) {
 }
 
 /* Maximum and mean over the channels of each pixel, with -DGATED times the channel's gate: `top_at`, `mean_at` are their planes among
- * the `kinds` that an image has in `maps`, -1 for none. A group takes 4 * ACROSS pixels of an image. */
+ * the `kinds` that an image has in `maps`, -1 for none. A group takes 4 * ACROSS pixels of an image, which
+ * has at most 2^30 elements. */
 __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void channels(IN_STORED(x), IN(gate), OUT(maps), const int count, const int plane, const int blocks, const int top_at, const int mean_at, const int kinds) {
     __local float4 tops[GROUP], sums[GROUP];
     const uint t = (uint)get_local_id(0), group = (uint)get_group_id(0), image = group / (uint)blocks, along = t / ACROSS;
@@ -261,12 +268,14 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void channels(IN_STO
 #endif
     for (; c + (AT_ONCE - 1) * ALONG < some; c += AT_ONCE * ALONG) {
         float4 v[AT_ONCE];
-        UNROLL for (int i = 0; i < AT_ONCE; i++) v[i] = TIMES_GATE(PIXELS(x + (long)(c + i * ALONG) * plane), c + i * ALONG);
-        UNROLL for (int i = 0; i < AT_ONCE; i++) top = LARGER(top, v[i]);
-        sum += (v[0] + v[1]) + (v[2] + v[3]);
+        UNROLL for (int i = 0; i < AT_ONCE; i++) v[i] = TIMES_GATE(PIXELS(c + i * ALONG), c + i * ALONG);
+        UNROLL for (int i = 0; i < AT_ONCE; i++) {
+            top = LARGER(top, v[i]);
+            sum += v[i];
+        }
     }
     for (; c < some; c += ALONG) {
-        const float4 v = TIMES_GATE(PIXELS(x + (long)c * plane), c);
+        const float4 v = TIMES_GATE(PIXELS(c), c);
         top = LARGER(top, v);
         sum += v;
     }

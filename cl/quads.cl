@@ -1,3 +1,8 @@
+/* p[i] by a 32-bit offset in bytes from a base that is the same for all items: one register for an address instead of two. */
+#define NEAR(p, i) ((__global const STORED *)((__global const char *)(p) + (uint)(i) * (uint)sizeof(STORED)))
+#define NEAR_OUT(p, i) ((__global STORED *)((__global char *)(p) + (uint)(i) * (uint)sizeof(STORED)))
+#define NEAR_FLOAT(p, i) (*(__global const float *)((__global const char *)(p) + (uint)(i) * 4u))
+
 /* Four neighbouring elements as the caller stores them. -DALIGNED: the host has seen that they begin at a multiple of four; each
  * quad is then one access. f16 goes through its bits, for vload_half4 promises no alignment and becomes four. */
 #ifdef ALIGNED

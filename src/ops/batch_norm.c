@@ -68,7 +68,7 @@ static clattn_status enqueue_planes(clattn_call *call, const void *raw) {
 
 /* ---- gpu ---- */
 
-enum { GROUP = 128, AT_ONCE = 4 }; /* as in flat.cl */
+enum { GROUP = 128, AT_ONCE = 2 }; /* as in batch_norm_gpu.cl */
 #define LEAST_SHARE 4096         /* elements of a part: less is not worth the launch that joins them */
 
 /* A channel's parts, so that there are groups enough. */
@@ -94,11 +94,11 @@ static clattn_status gpu_measure_parts(clattn_call *call, const clattn_batch_nor
     const int64_t channels = a->x->shape[1], size = a->x->shape[2] * a->x->shape[3], count = a->x->shape[0] * size;
     clattn_tensor made;
     clattn_lanes l;
-    clattn_status status = clattn_scratch(call, &made, CLATTN_F32, 2, (int64_t[]){ channels * parts, 3 });
+    clattn_status status = clattn_scratch(call, &made, CLATTN_F32, 2, (int64_t[]){ channels * parts, 4 });
     if (!status) status = clattn_lanes_choose(call, "batch_norm_gpu", "measure_parts", "", channels * parts, share, false, false, &l);
-    if (!status) status = clattn_run_kernel(call, "batch_norm_gpu", "measure_parts", l.options, 1, (size_t[]){ l.groups * l.items }, (size_t[]){ l.items }, ARG_T(a->x), ARG_T(&made), ARG_I64(channels), ARG_I32(size), ARG_I32(count), ARG_I32(parts), ARG_I32(share), ARG_I32(l.lanes), ARG_LOCAL(4 * l.items));
+    if (!status) status = clattn_run_kernel(call, "batch_norm_gpu", "measure_parts", l.options, 1, (size_t[]){ l.groups * l.items }, (size_t[]){ l.items }, ARG_T(a->x), ARG_T(&made), ARG_I64(channels), ARG_I32(size), ARG_I32(count), ARG_I32(parts), ARG_I32(share), ARG_I32(l.lanes), ARG_LOCAL(16 * l.items));
     if (!status) status = clattn_lanes_choose(call, "batch_norm_gpu", "join", "", channels, parts, false, false, &l);
-    return status ? status : clattn_run_kernel(call, "batch_norm_gpu", "join", l.options, 1, (size_t[]){ l.groups * l.items }, (size_t[]){ l.items }, ARG_T(a->x), ARG_T(&made), ARG_T(s->mean), ARG_T(s->low), ARG_T(s->var), ARG_I64(channels), ARG_I32(size), ARG_I32(count), ARG_I32(parts), ARG_I32(l.lanes), ARG_LOCAL(4 * l.items));
+    return status ? status : clattn_run_kernel(call, "batch_norm_gpu", "join", l.options, 1, (size_t[]){ l.groups * l.items }, (size_t[]){ l.items }, ARG_T(a->x), ARG_T(&made), ARG_T(s->mean), ARG_T(s->low), ARG_T(s->var), ARG_I64(channels), ARG_I32(size), ARG_I32(count), ARG_I32(parts), ARG_I32(l.lanes), ARG_LOCAL(16 * l.items));
 }
 
 static clattn_status gpu_measure(clattn_call *call, const clattn_batch_norm_args *a, clattn_tensor scratch[3], statistics *s) {
@@ -109,7 +109,7 @@ static clattn_status gpu_measure(clattn_call *call, const clattn_batch_norm_args
     clattn_status status = make_statistics(call, a, scratch, s);
     if (!status && parts > 1) return gpu_measure_parts(call, a, s, parts, share);
     if (!status) status = clattn_lanes_choose(call, "batch_norm_gpu", "measure", "", channels, count, false, false, &l);
-    return status ? status : clattn_run_kernel(call, "batch_norm_gpu", "measure", l.options, 1, (size_t[]){ l.groups * l.items }, (size_t[]){ l.items }, ARG_T(a->x), ARG_T(s->mean), ARG_T(s->low), ARG_T(s->var), ARG_I64(channels), ARG_I32(size), ARG_I32(count), ARG_I32(l.lanes), ARG_LOCAL(4 * l.items));
+    return status ? status : clattn_run_kernel(call, "batch_norm_gpu", "measure", l.options, 1, (size_t[]){ l.groups * l.items }, (size_t[]){ l.items }, ARG_T(a->x), ARG_T(s->mean), ARG_T(s->low), ARG_T(s->var), ARG_I64(channels), ARG_I32(size), ARG_I32(count), ARG_I32(l.lanes), ARG_LOCAL(16 * l.items));
 }
 
 static clattn_status enqueue_gpu(clattn_call *call, const void *raw) {

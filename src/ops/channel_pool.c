@@ -45,7 +45,7 @@ static clattn_status enqueue_strips(clattn_call *call, const void *raw) {
 
 static const char *gpu_refusal(const clattn_call *call, const void *raw) {
     const clattn_channel_pool_args *a = raw;
-    return clattn_planes_refusal(call, a->x);
+    return clattn_planes_channels_refusal(call, a->x);
 }
 
 static clattn_status enqueue_gpu(clattn_call *call, const void *raw) {

@@ -88,7 +88,8 @@ static clattn_status finish(clattn_call *call, const clattn_gates *g, const clat
 /* ---- Both ---- */
 
 const char *clattn_gates_gpu_refusal(const clattn_call *call, const clattn_gates *g) {
-    const char *why = clattn_planes_refusal(call, g->x);
+    if (g->channel && (double)g->w1->shape[0] * (double)g->w1->shape[1] > 1 << 30) return "the layers have more than 2^30 weights";
+    const char *why = g->spatial ? clattn_planes_channels_refusal(call, g->x) : clattn_planes_refusal(call, g->x);
     if (why || !g->spatial) return why;
     const gate_tile t = tile_of(call, g);
     const int64_t blocks = clattn_ceil_div(g->x->shape[3], t.wide) * clattn_ceil_div(g->x->shape[2], t.tall * t.down), shares = g->x->shape[1] / LEAST_CHANNELS + 1;

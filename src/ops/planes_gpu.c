@@ -36,6 +36,12 @@ const char *clattn_planes_refusal(const clattn_call *call, const clattn_tensor *
     return clattn_lanes_refusal(call, planes * parts, share, false);
 }
 
+const char *clattn_planes_channels_refusal(const clattn_call *call, const clattn_tensor *x) {
+    const char *why = clattn_planes_refusal(call, x);
+    if (why) return why;
+    return (double)x->shape[1] * (double)plane_of(x) > 1 << 30 ? "an image has more than 2^30 elements" : NULL;
+}
+
 /* ---- Pools ---- */
 
 typedef struct pooling {

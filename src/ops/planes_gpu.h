@@ -6,6 +6,7 @@
 
 /* Why x cannot be taken so; NULL when it can. */
 const char *clattn_planes_refusal(const clattn_call *call, const clattn_tensor *x);
+const char *clattn_planes_channels_refusal(const clattn_call *call, const clattn_tensor *x);
 
 /* Work-groups that fill the device and hide how unevenly they end. */
 int64_t clattn_planes_groups(const clattn_call *call);

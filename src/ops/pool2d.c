@@ -131,7 +131,7 @@ typedef struct gpu_tile {
 } gpu_tile;
 
 #define MOST_ITEMS 128
-#define LEAST_ITEMS 32
+#define LEAST_ITEMS 64
 #define USUAL_LOCAL 8192 /* bytes: with more, groups are too few to hide latency */
 #define MOST_LOCAL 16384
 
