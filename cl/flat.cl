@@ -3,7 +3,6 @@
 #include "lanes.cl"
 #include "quads.cl"
 
-#define GROUP 128
 #ifndef AT_ONCE
 #define AT_ONCE 4
 #endif

@@ -3,9 +3,8 @@
 #include "quads.cl"
 
 /* What the gates of squeeze-and-excitation and CBAM need on GPUs beside planes_gpu.cl: the layers of the channel gate, and the
- * convolution of the maps with the product by both gates. */
+ * convolution of the maps with the product by both gates. -DGROUP: the items of a group. */
 
-#define GROUP 128
 #define ROLLED _Pragma("unroll 1")
 
 #ifdef KERNEL_layer

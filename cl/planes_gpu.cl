@@ -3,7 +3,7 @@
 #include "quads.cl"
 
 /* Whole planes on GPUs: the pools of each, the join of its parts' pools, maximum and mean over the channels, and planes times
- * factors. -DALIGNED: see quads.cl; for pools and channels it says too that a plane's size is a multiple of 4. */
+ * factors. -DGROUP: the items of a group, where a kernel has no `lanes`. -DALIGNED: see quads.cl; for pools and channels it says too that a plane's size is a multiple of 4. */
 
 #if defined KERNEL_pool || defined KERNEL_join
 /* -DAVG, -DMAX, -DLP, -DLSE: the pools asked for. -DTO_OUTPUT: they are stored as the operation's output; else f32, which parts
@@ -219,7 +219,6 @@ __kernel void join(IN(parts), __global RESULT *restrict out, const long out_offs
 #endif
 
 #ifdef KERNEL_channels
-#define GROUP 128
 #define ALONG (GROUP / ACROSS) /* items that share the channels of the same pixels */
 #define LARGER(m, v) select(m, v, (v) > (m) || isnan(v))
 

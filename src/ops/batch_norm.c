@@ -68,8 +68,8 @@ static clattn_status enqueue_planes(clattn_call *call, const void *raw) {
 
 /* ---- gpu ---- */
 
-enum { GROUP = 128, AT_ONCE = 2 }; /* as in batch_norm_gpu.cl */
-#define LEAST_SHARE 4096         /* elements of a part: less is not worth the launch that joins them */
+enum { AT_ONCE = 2 };    /* as in batch_norm_gpu.cl */
+#define LEAST_SHARE 4096 /* elements of a part: less is not worth the launch that joins them */
 
 /* A channel's parts, so that there are groups enough. */
 static int64_t parts_of(const clattn_call *call, int64_t channels, int64_t count, int64_t *share) {
@@ -82,7 +82,7 @@ static const char *gpu_refusal(const clattn_call *call, const void *raw) {
     const clattn_batch_norm_args *a = raw;
     const int64_t channels = a->x->shape[1], size = a->x->shape[2] * a->x->shape[3];
     int64_t share;
-    if (clattn_call_device(call)->max_work_group < GROUP) return "the device's work-groups have fewer than 128 items";
+    if (clattn_call_device(call)->max_work_group < CLATTN_LEAST_ITEMS) return "the device's work-groups have fewer than 32 items";
     if (channels > 1 << 30 || size > 1 << 30) return "there are more than 2^30 channels or pixels";
     if (!a->training) return NULL;
     if ((double)size * (double)a->x->shape[0] > 1 << 30) return "a channel has more than 2^30 elements";
@@ -117,11 +117,15 @@ static clattn_status enqueue_gpu(clattn_call *call, const void *raw) {
     const int64_t total = clattn_tensor_count(a->x);
     statistics s = { a->mean, NULL, a->var };
     clattn_tensor scratch[3];
-    const clattn_status status = a->training ? gpu_measure(call, a, scratch, &s) : CLATTN_OK;
+    char options[40];
+    size_t items;
+    clattn_status status = a->training ? gpu_measure(call, a, scratch, &s) : CLATTN_OK;
     if (status || empty(a->out)) return status;
-    const bool aligned = a->x->offset % 4 == 0 && a->out->offset % 4 == 0;
-    const size_t groups = (size_t)clattn_ceil_div(total, GROUP * AT_ONCE * (aligned ? 4 : 1));
-    return clattn_run_kernel(call, "batch_norm_gpu", "apply", aligned ? "-DALIGNED" : "", 1, (size_t[]){ groups * GROUP }, (size_t[]){ GROUP }, ARG_T(a->x), ARG_T(a->gamma), ARG_T(a->beta), ARG_T(s.mean), ARG_T(s.low), ARG_T(s.var), ARG_T(a->out), ARG_F32(a->eps), ARG_I64(total), ARG_I32(a->x->shape[2] * a->x->shape[3]), ARG_I32(a->x->shape[1]));
+    const int64_t each = AT_ONCE * clattn_planes_flat(a->x, a->out, options, sizeof options);
+    status = clattn_planes_group(call, "batch_norm_gpu", "apply", options, sizeof options, &items);
+    if (status) return status;
+    const size_t groups = (size_t)clattn_ceil_div(total, each * (int64_t)items);
+    return clattn_run_kernel(call, "batch_norm_gpu", "apply", options, 1, (size_t[]){ groups * items }, (size_t[]){ items }, ARG_T(a->x), ARG_T(a->gamma), ARG_T(a->beta), ARG_T(s.mean), ARG_T(s.low), ARG_T(s.var), ARG_T(a->out), ARG_F32(a->eps), ARG_I64(total), ARG_I32(a->x->shape[2] * a->x->shape[3]), ARG_I32(a->x->shape[1]));
 }
 
 static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {

@@ -4,8 +4,7 @@
 #include "gpu.h"
 #include "planes_gpu.h"
 
-enum { GROUP = 128 }; /* as in gates_gpu.cl */
-#define MOST_LOCAL 16384 /* bytes for the maps of a tile: what any device has */
+#define MOST_LOCAL 16384  /* bytes for the maps of a tile: what any device has */
 #define LEAST_CHANNELS 16 /* of a group, which convolves its tile for them */
 
 /* ---- The channel gate ---- */
@@ -21,11 +20,14 @@ typedef struct gate_layer {
 static clattn_status run_layer(clattn_call *call, const gate_layer *l) {
     const int64_t images = l->images < 4 ? 1 : 4, rows = l->images < 4 ? 4 : 2, row_tiles = clattn_ceil_div(l->rows, rows), tiles = row_tiles * clattn_ceil_div(l->images, images);
     int64_t lanes = rows * images;
-    while (lanes < GROUP && 8 * lanes < l->length) lanes *= 2;
-    const size_t groups = (size_t)clattn_ceil_div(tiles * lanes, GROUP);
     char options[64];
+    size_t items;
     snprintf(options, sizeof options, "-DROWS=%d -DIMAGES=%d -DACT=%d", (int)rows, (int)images, l->activation);
-    return clattn_run_kernel(call, "gates_gpu", "layer", options, 1, (size_t[]){ groups * GROUP }, (size_t[]){ GROUP }, ARG_T(l->in), ARG_T(l->w), ARG_T(l->bias), ARG_T(l->values), ARG_I32(l->images), ARG_I32(l->pools), ARG_I32(l->length), ARG_I32(l->rows), ARG_I32(row_tiles), ARG_F32(l->times), ARG_I32(lanes));
+    const clattn_status status = clattn_planes_group(call, "gates_gpu", "layer", options, sizeof options, &items);
+    if (status) return status;
+    while (lanes < (int64_t)items && 8 * lanes < l->length) lanes *= 2;
+    const size_t groups = (size_t)clattn_ceil_div(tiles * lanes, (int64_t)items);
+    return clattn_run_kernel(call, "gates_gpu", "layer", options, 1, (size_t[]){ groups * items }, (size_t[]){ items }, ARG_T(l->in), ARG_T(l->w), ARG_T(l->bias), ARG_T(l->values), ARG_I32(l->images), ARG_I32(l->pools), ARG_I32(l->length), ARG_I32(l->rows), ARG_I32(row_tiles), ARG_F32(l->times), ARG_I32(lanes));
 }
 
 static clattn_status channel_gate(clattn_call *call, const clattn_gates *g, const clattn_tensor *gate) {
@@ -54,16 +56,32 @@ static int64_t tile_bytes(const gate_tile *t, int64_t k) {
 }
 
 /* As wide as the image up to 32, and no taller than it. */
-static gate_tile tile_of(const clattn_call *call, const clattn_gates *g) {
+static gate_tile tile_of(const clattn_call *call, const clattn_gates *g, int64_t items) {
     const int64_t height = g->x->shape[2], width = g->x->shape[3], k = g->weight->shape[3];
     gate_tile t = { .wide = width > 16 ? 32 : width > 8 ? 16 : 8, .down = 4 };
-    t.tall = GROUP / t.wide;
+    t.tall = items / t.wide;
     while (t.tall > 1 && t.tall / 2 >= height) t.tall /= 2;
     while (t.down > 1 && t.tall * t.down / 2 >= height) t.down /= 2;
     const clattn_device_info *device = clattn_call_device(call);
     const int64_t most = device->local_memory < MOST_LOCAL ? (int64_t)device->local_memory : MOST_LOCAL;
     t.near = !clattn_call_gpu(call)->local_is_memory && k <= 31 && tile_bytes(&t, k) <= most;
     return t;
+}
+
+/* The largest whose kernel may have so many items; its options. */
+static clattn_status choose_tile(clattn_call *call, const clattn_gates *g, gate_tile *t, size_t *items, char *options, size_t size) {
+    char near[16] = "";
+    size_t limit;
+    clattn_status status;
+    *items = 2 * clattn_planes_items(call);
+    do {
+        *items /= 2;
+        *t = tile_of(call, g, (int64_t)*items);
+        if (t->near) snprintf(near, sizeof near, " -DK=%d", (int)g->weight->shape[3]);
+        snprintf(options, size, "-DGROUP=%zu -DWIDE=%d -DTALL=%d -DDOWN=%d%s%s", *items, (int)t->wide, (int)t->tall, (int)t->down, near, g->channel ? " -DGATED" : "");
+        status = clattn_call_kernel_items(call, "gates_gpu", "finish", options, &limit);
+    } while (!status && *items > limit && *items > CLATTN_LEAST_ITEMS);
+    return status;
 }
 
 /* How many shares the channels are cut into, so that there are groups enough. */
@@ -74,14 +92,15 @@ static int64_t shares_of(const clattn_call *call, int64_t channels, int64_t grou
 
 static clattn_status finish(clattn_call *call, const clattn_gates *g, const clattn_tensor *gate, const clattn_tensor *maps) {
     const int64_t images = g->x->shape[0], channels = g->x->shape[1], height = g->x->shape[2], width = g->x->shape[3], k = g->weight->shape[3];
-    const gate_tile t = tile_of(call, g);
+    char options[96];
+    gate_tile t;
+    size_t items;
+    const clattn_status status = choose_tile(call, g, &t, &items, options, sizeof options);
+    if (status) return status;
     const int64_t across = clattn_ceil_div(width, t.wide), down = clattn_ceil_div(height, t.tall * t.down), groups = images * across * down;
     const int64_t share = g->out ? clattn_ceil_div(clattn_ceil_div(channels, shares_of(call, channels, groups)), 8) * 8 : channels;
     const int64_t shares = channels && g->out ? clattn_ceil_div(channels, share) : 1;
-    char size[16] = "", options[80];
-    if (t.near) snprintf(size, sizeof size, " -DK=%d", (int)k);
-    snprintf(options, sizeof options, "-DWIDE=%d -DTALL=%d -DDOWN=%d%s%s", (int)t.wide, (int)t.tall, (int)t.down, size, g->channel ? " -DGATED" : "");
-    return clattn_run_kernel(call, "gates_gpu", "finish", options, 1, (size_t[]){ (size_t)(groups * shares) * GROUP }, (size_t[]){ GROUP }, ARG_T(g->x), ARG_T(gate), ARG_T(maps), ARG_T(g->weight), ARG_T(g->gamma), ARG_T(g->beta), ARG_T(g->mean), ARG_T(g->var), ARG_T(g->out), ARG_T(g->spatial_gate),
+    return clattn_run_kernel(call, "gates_gpu", "finish", options, 1, (size_t[]){ (size_t)(groups * shares) * items }, (size_t[]){ items }, ARG_T(g->x), ARG_T(gate), ARG_T(maps), ARG_T(g->weight), ARG_T(g->gamma), ARG_T(g->beta), ARG_T(g->mean), ARG_T(g->var), ARG_T(g->out), ARG_T(g->spatial_gate),
         ARG_F32(g->eps), ARG_I32(channels), ARG_I32(height), ARG_I32(width), ARG_I32(k), ARG_I32(across), ARG_I32(down), ARG_I32(shares), ARG_I32(share));
 }
 
@@ -91,7 +110,7 @@ const char *clattn_gates_gpu_refusal(const clattn_call *call, const clattn_gates
     if (g->channel && (double)g->w1->shape[0] * (double)g->w1->shape[1] > 1 << 30) return "the layers have more than 2^30 weights";
     const char *why = g->spatial ? clattn_planes_channels_refusal(call, g->x) : clattn_planes_refusal(call, g->x);
     if (why || !g->spatial) return why;
-    const gate_tile t = tile_of(call, g);
+    const gate_tile t = tile_of(call, g, CLATTN_LEAST_ITEMS);
     const int64_t blocks = clattn_ceil_div(g->x->shape[3], t.wide) * clattn_ceil_div(g->x->shape[2], t.tall * t.down), shares = g->x->shape[1] / LEAST_CHANNELS + 1;
     if (g->weight->shape[3] > 1 << 14) return "the convolution is larger than 2^14";
     return (double)g->x->shape[0] * (double)blocks * (double)shares > 2147483647.0 ? "there are more than 2^31 tiles" : NULL;

@@ -3,11 +3,30 @@
 
 #include "lanes.h"
 
-enum { GROUP = 128, AT_ONCE = 4 }; /* as in flat.cl and planes_gpu.cl */
-#define LEAST_SHARE 4096         /* elements of a part: less is not worth the launch that joins them */
+enum { AT_ONCE = 4 };    /* as in flat.cl */
+#define MOST_ITEMS 128   /* few enough for many groups to be under way, each at its own step */
+#define LEAST_SHARE 4096 /* elements of a part: less is not worth the launch that joins them */
 
 static int64_t plane_of(const clattn_tensor *x) {
     return x->shape[2] * x->shape[3];
+}
+
+size_t clattn_planes_items(const clattn_call *call) {
+    size_t items = MOST_ITEMS;
+    while (items > CLATTN_LEAST_ITEMS && items > clattn_call_device(call)->max_work_group) items /= 2;
+    return items;
+}
+
+clattn_status clattn_planes_group(clattn_call *call, const char *source, const char *kernel, char *options, size_t size, size_t *items) {
+    clattn_status status;
+    size_t limit, length = strlen(options);
+    *items = 2 * clattn_planes_items(call);
+    do {
+        *items /= 2;
+        snprintf(options + length, size - length, " -DGROUP=%zu", *items);
+        status = clattn_call_kernel_items(call, source, kernel, options, &limit);
+    } while (!status && *items > limit && *items > CLATTN_LEAST_ITEMS);
+    return status;
 }
 
 int64_t clattn_planes_groups(const clattn_call *call) {
@@ -30,7 +49,7 @@ static int64_t parts_of(const clattn_call *call, int64_t planes, int64_t size, i
 const char *clattn_planes_refusal(const clattn_call *call, const clattn_tensor *x) {
     const int64_t planes = x->shape[0] * x->shape[1], size = plane_of(x);
     int64_t share;
-    if (clattn_call_device(call)->max_work_group < GROUP) return "the device's work-groups have fewer than 128 items";
+    if (clattn_call_device(call)->max_work_group < CLATTN_LEAST_ITEMS) return "the device's work-groups have fewer than 32 items";
     if (size > 1 << 30 || x->shape[1] > 1 << 30) return "there are more than 2^30 pixels or channels";
     const int64_t parts = parts_of(call, planes, size, &share);
     return clattn_lanes_refusal(call, planes * parts, share, false);
@@ -105,16 +124,27 @@ static int64_t items_across(const clattn_call *call, int64_t images, int64_t pla
 clattn_status clattn_planes_channels(clattn_call *call, const clattn_tensor *x, const clattn_tensor *gate, const clattn_tensor *maps, int top_at, int mean_at, int kinds) {
     const int64_t images = x->shape[0], plane = plane_of(x), across = items_across(call, images, plane), blocks = clattn_ceil_div(plane, 4 * across);
     const bool aligned = clattn_planes_aligned(x, plane) && clattn_planes_aligned(maps, plane);
-    char options[48];
+    char options[64];
+    size_t items;
     snprintf(options, sizeof options, "-DACROSS=%d%s%s", (int)across, aligned ? " -DALIGNED" : "", gate ? " -DGATED" : "");
-    return clattn_run_kernel(call, "planes_gpu", "channels", options, 1, (size_t[]){ (size_t)(images * blocks) * GROUP }, (size_t[]){ GROUP }, ARG_T(x), ARG_T(gate), ARG_T(maps), ARG_I32(x->shape[1]), ARG_I32(plane), ARG_I32(blocks), ARG_I32(top_at), ARG_I32(mean_at), ARG_I32(kinds));
+    const clattn_status status = clattn_planes_group(call, "planes_gpu", "channels", options, sizeof options, &items);
+    return status ? status : clattn_run_kernel(call, "planes_gpu", "channels", options, 1, (size_t[]){ (size_t)(images * blocks) * items }, (size_t[]){ items }, ARG_T(x), ARG_T(gate), ARG_T(maps), ARG_I32(x->shape[1]), ARG_I32(plane), ARG_I32(blocks), ARG_I32(top_at), ARG_I32(mean_at), ARG_I32(kinds));
 }
 
 /* ---- Products ---- */
 
-clattn_status clattn_planes_scale(clattn_call *call, const clattn_tensor *x, const clattn_tensor *factors, const clattn_tensor *out) {
-    const int64_t total = clattn_tensor_count(x);
+int64_t clattn_planes_flat(const clattn_tensor *x, const clattn_tensor *out, char *options, size_t size) {
     const bool aligned = x->offset % 4 == 0 && out->offset % 4 == 0;
-    const size_t groups = (size_t)clattn_ceil_div(total, GROUP * AT_ONCE * (aligned ? 4 : 1));
-    return clattn_run_kernel(call, "planes_gpu", "scale", aligned ? "-DALIGNED" : "", 1, (size_t[]){ groups * GROUP }, (size_t[]){ GROUP }, ARG_T(x), ARG_T(factors), ARG_T(out), ARG_I64(total), ARG_I32(plane_of(x)));
+    snprintf(options, size, "%s", aligned ? "-DALIGNED" : "");
+    return aligned ? 4 : 1;
+}
+
+clattn_status clattn_planes_scale(clattn_call *call, const clattn_tensor *x, const clattn_tensor *factors, const clattn_tensor *out) {
+    char options[40];
+    size_t items;
+    const int64_t total = clattn_tensor_count(x), each = AT_ONCE * clattn_planes_flat(x, out, options, sizeof options);
+    const clattn_status status = clattn_planes_group(call, "planes_gpu", "scale", options, sizeof options, &items);
+    if (status) return status;
+    const size_t groups = (size_t)clattn_ceil_div(total, each * (int64_t)items);
+    return clattn_run_kernel(call, "planes_gpu", "scale", options, 1, (size_t[]){ groups * items }, (size_t[]){ items }, ARG_T(x), ARG_T(factors), ARG_T(out), ARG_I64(total), ARG_I32(plane_of(x)));
 }

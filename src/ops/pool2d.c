@@ -130,9 +130,8 @@ typedef struct gpu_tile {
     int64_t items, wide, tall, down, rows, pitch;
 } gpu_tile;
 
-#define MOST_ITEMS 128
-#define LEAST_ITEMS 64
-#define USUAL_LOCAL 8192 /* bytes: with more, groups are too few to hide latency */
+#define FEW_ITEMS 64       /* fewer leave NVIDIA too few warps */
+#define USUAL_LOCAL 8192   /* bytes: with more, groups are too few to hide latency */
 #define MOST_LOCAL 16384
 
 static int64_t next_power_of_two(int64_t least) {
@@ -167,10 +166,10 @@ static double tile_groups(const clattn_call *call, const pool *p, const gpu_tile
     return (double)clattn_ceil_div(clattn_dim(call, "OW"), t->wide) * (double)clattn_ceil_div(clattn_dim(call, "OH"), t->tall * t->down) * (double)clattn_ceil_div(p->x->shape[0] * p->x->shape[1], tile_planes(t));
 }
 
-/* Taller tiles read less twice, as long as there are groups enough; fewer items where the windows are large. */
-static gpu_tile choose_tile(const clattn_call *call, const pool *p) {
+/* Taller tiles read less twice, as long as there are groups enough; fewer items than `most` where the windows are large. */
+static gpu_tile choose_tile(const clattn_call *call, const pool *p, int64_t most) {
     gpu_tile t = { 0 };
-    for (int64_t items = MOST_ITEMS; items >= LEAST_ITEMS; items /= 2)
+    for (int64_t items = most; items == most || items >= FEW_ITEMS; items /= 2)
         for (int64_t down = 8; down; down /= 2) {
             t = tile_of(call, p, items, down);
             if (tile_bytes(&t) <= USUAL_LOCAL && (down == 1 || tile_groups(call, p, &t) >= (double)clattn_planes_groups(call))) return t;
@@ -178,24 +177,37 @@ static gpu_tile choose_tile(const clattn_call *call, const pool *p) {
     return t;
 }
 
+static const char *tile_refusal(const clattn_call *call, const pool *p, const gpu_tile *t) {
+    const size_t local = clattn_call_device(call)->local_memory;
+    if (tile_bytes(t) > (local < MOST_LOCAL ? (double)local : MOST_LOCAL)) return "a few windows do not fit local memory";
+    if (t->rows * t->pitch > t->wide * t->tall * t->down * p->window.kernel[0] * p->window.kernel[1]) return "the windows leave out more of the input than they share";
+    return tile_groups(call, p, t) > 2147483647.0 ? "there are more than 2^31 tiles" : NULL;
+}
+
 static const char *gpu_refusal(const clattn_call *call, const void *raw) {
     const pool p = pool_of(call, raw);
-    const clattn_device_info *device = clattn_call_device(call);
-    const gpu_tile t = choose_tile(call, &p);
+    const gpu_tile t = choose_tile(call, &p, (int64_t)clattn_planes_items(call));
     if (clattn_call_gpu(call)->local_is_memory) return "local memory is as far as any: what windows share is as near in the cache";
-    if (device->max_work_group < MOST_ITEMS) return "the device's work-groups have fewer than 128 items";
+    if (clattn_call_device(call)->max_work_group < CLATTN_LEAST_ITEMS) return "the device's work-groups have fewer than 32 items";
     if ((double)p.x->shape[2] * (double)p.x->shape[3] > 1 << 30) return "a plane has more than 2^30 pixels";
-    if (tile_bytes(&t) > (device->local_memory < MOST_LOCAL ? (double)device->local_memory : MOST_LOCAL)) return "a few windows do not fit local memory";
-    if (t.rows * t.pitch > t.wide * t.tall * t.down * p.window.kernel[0] * p.window.kernel[1]) return "the windows leave out more of the input than they share";
-    return tile_groups(call, &p, &t) > 2147483647.0 ? "there are more than 2^31 tiles" : NULL;
+    return tile_refusal(call, &p, &t);
 }
 
 static clattn_status enqueue_gpu(clattn_call *call, const void *raw) {
     const pool p = pool_of(call, raw);
-    const gpu_tile t = choose_tile(call, &p);
     char options[80];
-    snprintf(options, sizeof options, "%s%s -DGROUP=%d -DWIDE=%d -DTALL=%d", p.max ? "-DMAX" : "-DAVG", p.indices ? " -DINDEX" : "", (int)t.items, (int)t.wide, (int)t.tall);
-    return clattn_run_kernel(call, "pool2d_gpu", "gpu", options, 1, (size_t[]){ (size_t)tile_groups(call, &p, &t) * (size_t)t.items }, (size_t[]){ (size_t)t.items }, ARG_T(p.x), ARG_T(p.out), ARG_T(p.indices), sizes_arg(call, &p), clattn_window_arg(&p.window), ARG_I64(p.x->shape[0] * p.x->shape[1]), ARG_I32(t.down), ARG_I32(t.rows), ARG_I32(t.pitch),
+    size_t limit, most = 2 * clattn_planes_items(call);
+    gpu_tile t;
+    clattn_status status;
+    do {
+        most /= 2;
+        t = choose_tile(call, &p, (int64_t)most);
+        snprintf(options, sizeof options, "%s%s -DGROUP=%d -DWIDE=%d -DTALL=%d", p.max ? "-DMAX" : "-DAVG", p.indices ? " -DINDEX" : "", (int)t.items, (int)t.wide, (int)t.tall);
+        status = clattn_call_kernel_items(call, "pool2d_gpu", "gpu", options, &limit);
+    } while (!status && (size_t)t.items > limit && most > CLATTN_LEAST_ITEMS);
+    const char *why = status ? NULL : tile_refusal(call, &p, &t);
+    if (why) return clattn_call_fail(call, CLATTN_ERROR_UNSUPPORTED, "%s", why);
+    return status ? status : clattn_run_kernel(call, "pool2d_gpu", "gpu", options, 1, (size_t[]){ (size_t)tile_groups(call, &p, &t) * (size_t)t.items }, (size_t[]){ (size_t)t.items }, ARG_T(p.x), ARG_T(p.out), ARG_T(p.indices), sizes_arg(call, &p), clattn_window_arg(&p.window), ARG_I64(p.x->shape[0] * p.x->shape[1]), ARG_I32(t.down), ARG_I32(t.rows), ARG_I32(t.pitch),
         ARG_I32(clattn_ceil_div(clattn_dim(call, "OW"), t.wide)), ARG_I32(clattn_ceil_div(clattn_dim(call, "OH"), t.tall * t.down)), ARG_LOCAL((size_t)tile_bytes(&t)));
 }
 
