@@ -129,15 +129,20 @@ __kernel void join(IN_STORED(x), __global const float4 *restrict made, const lon
 #endif
 
 #ifdef KERNEL_apply
-#define AT_ONCE 2 /* more leaves a multiprocessor too few groups */
 #include "flat.cl"
 
 /* Of a channel: factor, mean, what rounding the mean left over, and summand. */
 #define NORMAL(type, v, t) fma(((v) - (t).y) - (t).z, (type)((t).x), (type)((t).w))
+#define TERMS(c) (float4)((gamma ? gamma[gamma_offset + (c)] : 1.0f) / sqrt(var[var_offset + (c)] + eps), mean[mean_offset + (c)], mean_low ? mean_low[mean_low_offset + (c)] : 0.0f, beta ? beta[beta_offset + (c)] : 0.0f)
+/* -DTABLE: a group has no more planes than items; their terms stand in local memory. */
+#ifdef TABLE
+#define TERMS_OF(plane) table[plane]
+#else
+#define TERMS_OF(plane) TERMS((first_channel + (plane)) - (first_channel + (plane)) / channels * channels)
+#endif
 
 /* Each plane of `size` elements by its channel's statistics; `total` elements in all. */
 __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void apply(IN_STORED(x), IN(gamma), IN(beta), IN(mean), IN(mean_low), IN(var), OUT_STORED(out), const float eps, const long total, const uint size, const uint channels) {
-#define TERMS(c) (float4)((gamma ? gamma[gamma_offset + (c)] : 1.0f) / sqrt(var[var_offset + (c)] + eps), mean[mean_offset + (c)], mean_low ? mean_low[mean_low_offset + (c)] : 0.0f, beta ? beta[beta_offset + (c)] : 0.0f)
     const ulong first = (ulong)get_group_id(0) * SHARE, plane = first / size;
     const uint within = (uint)(first - plane * size), first_channel = (uint)(plane - plane / channels * channels);
     const int left = (int)min((ulong)SHARE, (ulong)total - first);
@@ -145,24 +150,26 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void apply(IN_STORED
     x += x_offset + first;
     out += out_offset + first;
     UNROLL for (int i = 0; i < AT_ONCE; i++) v[i] = load_some_flat(x + ELEMENT(i), left - (int)ELEMENT(i));
+#ifdef TABLE
+    __local float4 table[GROUP];
+    const uint own = (uint)get_local_id(0), channel = first_channel + own;
+    if (own <= (within + (uint)left - 1) / size) table[own] = TERMS(channel - channel / channels * channels);
+    LANES_BARRIER;
+#endif
     UNROLL for (int i = 0; i < AT_ONCE; i++) {
         const int there = left - (int)ELEMENT(i);
         if (there > 0) {
-            const UINTS at = first_channel + planes_at(ELEMENT(i), within, size, there);
+            const UINTS at = planes_at(ELEMENT(i), within, size, there);
             FLOATS normal;
 #ifdef ALIGNED
-            if (at.x == at.w) {
-                const uint c = at.x - at.x / channels * channels;
-                const float4 t = TERMS(c);
-                normal = NORMAL(float4, v[i], t);
-            } else {
-                const uint4 c = at - at / channels * channels;
-                const float4 t0 = TERMS(c.x), t1 = TERMS(c.y), t2 = TERMS(c.z), t3 = TERMS(c.w);
-                normal = (float4)(NORMAL(float, v[i].x, t0), NORMAL(float, v[i].y, t1), NORMAL(float, v[i].z, t2), NORMAL(float, v[i].w, t3));
+            const float4 t = TERMS_OF(at.x);
+            normal = NORMAL(float4, v[i], t);
+            if (at.x != at.w) {
+                const float4 t1 = TERMS_OF(at.y), t2 = TERMS_OF(at.z), t3 = TERMS_OF(at.w);
+                normal.yzw = (float3)(NORMAL(float, v[i].y, t1), NORMAL(float, v[i].z, t2), NORMAL(float, v[i].w, t3));
             }
 #else
-            const uint c = at - at / channels * channels;
-            const float4 t = TERMS(c);
+            const float4 t = TERMS_OF(at);
             normal = NORMAL(float, v[i], t);
 #endif
             store_some_flat(normal, out + ELEMENT(i), there);

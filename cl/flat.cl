@@ -3,9 +3,7 @@
 #include "lanes.cl"
 #include "quads.cl"
 
-#ifndef AT_ONCE
 #define AT_ONCE 4
-#endif
 #ifdef ALIGNED
 #define STEP 4
 #define FLOATS float4

@@ -18,6 +18,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void layer(IN(in), I
     __local float shared[SUMS * GROUP];
     const uint t = (uint)get_local_id(0), lane = lane_of(lanes), tile = (uint)get_group_id(0) * (GROUP / (uint)lanes) + t / (uint)lanes, down = tile / (uint)row_tiles;
     const int row = (int)(tile - down * (uint)row_tiles) * ROWS, image = (int)down * IMAGES;
+    const int terms = image < images ? length : 0;
     /* The sum that the item finishes. */
     const int own_row = row + (int)lane % ROWS, own_image = image + (int)lane / ROWS;
     const bool finishes = lane < SUMS && own_row < rows && own_image < images;
@@ -28,7 +29,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void layer(IN(in), I
     for (int pool = 0; pool < pool_count; pool++) {
         float sums[SUMS];
         UNROLL for (int s = 0; s < SUMS; s++) sums[s] = 0;
-        _Pragma("unroll 2") for (int c = (int)lane; c < length; c += lanes) {
+        for (int c = (int)lane; c < terms; c += lanes) {
             float a[ROWS], b[IMAGES];
             UNROLL for (int r = 0; r < ROWS; r++) a[r] = NEAR_FLOAT(w, (uint)min(row + r, rows - 1) * (uint)length + (uint)c);
             UNROLL for (int i = 0; i < IMAGES; i++) b[i] = NEAR_FLOAT(in, ((uint)min(image + i, images - 1) * (uint)pool_count + (uint)pool) * (uint)length + (uint)c);
@@ -54,7 +55,16 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void layer(IN(in), I
 #define BESIDE (GROUP / (WIDE * TALL))
 #define AT_ONCE (8 / DOWN) /* channels */
 #define OPTIONAL(p, other) ((p) ? (p)[p##_offset] : (other))
-#ifdef GATED
+/* Where maps are copied to local memory, gates are too. */
+#if defined GATED && defined K
+#define NEAR_GATES
+#define GATES __local const float *
+#else
+#define GATES __global const float *
+#endif
+#ifdef NEAR_GATES
+#define TIMES_GATE(v, c) ((v) * gate[c])
+#elif defined GATED
 #define TIMES_GATE(v, c) ((v) * NEAR_FLOAT(gate, c))
 #else
 #define TIMES_GATE(v, c) (v)
@@ -64,13 +74,19 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void layer(IN(in), I
 #define PITCH (WIDE + K - 1)
 #define HEIGHT (TALL * DOWN + K - 1)
 
-/* Rows and columns of a map around the tile; zeros around the image. */
-INLINE void fill_maps(__local float *tile, __global const float *map, int top, int left, int height, int width) {
-    const int column = (int)((uint)get_local_id(0) % WIDE), row = (int)((uint)get_local_id(0) / WIDE);
+/* What both maps have around the tile; zeros around the image. An item reads two rows of both before it puts them away. */
+INLINE void fill_maps(__local float *tile, __global const float *maps, int top, int left, int height, int width) {
+    const int column = (int)((uint)get_local_id(0) % WIDE), row = (int)((uint)get_local_id(0) / WIDE), step = GROUP / WIDE;
     for (int i = column; i < PITCH; i += WIDE)
-        for (int j = row; j < HEIGHT; j += GROUP / WIDE) {
-            const int y = top + j, x = left + i;
-            tile[j * PITCH + i] = y >= 0 && y < height && x >= 0 && x < width ? map[y * width + x] : 0.0f;
+        for (int j = row; j < HEIGHT; j += 2 * step) {
+            const int x = left + i;
+            float v[4];
+            UNROLL for (int k = 0; k < 4; k++) {
+                const int y = top + j + k / 2 * step;
+                v[k] = y >= 0 && y < height && x >= 0 && x < width ? maps[(k % 2 * height + y) * width + x] : 0.0f;
+            }
+            UNROLL for (int k = 0; k < 4; k++)
+                if (j + k / 2 * step < HEIGHT) tile[(k % 2 * HEIGHT + j + k / 2 * step) * PITCH + i] = v[k];
         }
 }
 
@@ -98,17 +114,18 @@ INLINE void convolve_far(__global const float *maps, __global const float *weigh
 }
 #endif
 
-/* x and out of an image, in which the item's pixels begin at `pixel` of a plane; `rows` of the DOWN exist. */
-INLINE void apply(__global const STORED *x, __global const float *gate, __global STORED *out, const float *spatial, int first, int last, uint plane, uint width, uint pixel, int rows) {
+/* x and out of an image, in which the item's pixels begin at `pixel` of a plane; `rows` of the DOWN exist. The channels are those
+ * from `first` to `last`, whose gates are `gate`'s. */
 #define SPOT(i, j) ((uint)(c + (i) * BESIDE) * plane + (pixel + (j) * width))
-    for (int c = first; c < last; c += AT_ONCE * BESIDE) {
+INLINE void apply(__global const STORED *x, GATES gate, __global STORED *out, const float *spatial, int first, int last, int own, uint plane, uint width, uint pixel, int rows) {
+    for (int c = first + own; c < last; c += AT_ONCE * BESIDE) {
         float v[AT_ONCE * DOWN];
         UNROLL for (int i = 0; i < AT_ONCE; i++)
             UNROLL for (int j = 0; j < DOWN; j++) v[i * DOWN + j] = j < rows && c + i * BESIDE < last ? LOAD_1(NEAR(x, SPOT(i, j))) : 0.0f;
         UNROLL for (int i = 0; i < AT_ONCE; i++) {
             if (c + i * BESIDE < last) {
                 UNROLL for (int j = 0; j < DOWN; j++)
-                    if (j < rows) STORE_1(TIMES_GATE(v[i * DOWN + j], c + i * BESIDE) * spatial[j], NEAR_OUT(out, SPOT(i, j)));
+                    if (j < rows) STORE_1(TIMES_GATE(v[i * DOWN + j], c + i * BESIDE - first) * spatial[j], NEAR_OUT(out, SPOT(i, j)));
             }
         }
     }
@@ -129,7 +146,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void finish(IN_STORE
     SHIFT(weight);
 #ifdef K
     __local float tile[2 * HEIGHT * PITCH], taps[2 * K * K];
-    for (int map = 0; map < 2; map++) fill_maps(tile + map * HEIGHT * PITCH, maps + map * plane, top - K / 2, left - K / 2, height, width);
+    fill_maps(tile, maps, top - K / 2, left - K / 2, height, width);
     for (int i = (int)t; i < 2 * K * K; i += GROUP) taps[i] = weight[i];
     LANES_BARRIER;
     convolve(tile + place * PITCH + column, taps, spatial);
@@ -146,9 +163,20 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void finish(IN_STORE
     if (!out) return;
     x += x_offset + image * channels * plane;
     out += out_offset + image * channels * plane;
+    const int last = min(channels, first + share);
 #ifdef GATED
     gate += gate_offset + (long)image * channels;
 #endif
-    apply(x, gate, out, spatial, first + own, min(channels, first + share), (uint)plane, (uint)width, (uint)pixel, rows);
+#ifdef NEAR_GATES
+    __local float gates[GROUP];
+    for (int c = first; c < last; c += GROUP) {
+        LANES_BARRIER;
+        if (c + (int)t < last) gates[t] = gate[c + (int)t];
+        LANES_BARRIER;
+        apply(x, gates, out, spatial, c, min(last, c + GROUP), own, (uint)plane, (uint)width, (uint)pixel, rows);
+    }
+#else
+    apply(x, gate + first, out, spatial, first, last, own, (uint)plane, (uint)width, (uint)pixel, rows);
+#endif
 }
 #endif

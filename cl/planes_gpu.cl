@@ -257,7 +257,7 @@ INLINE void put_pixels(__global float *map, float4 v, int4 pixel, int plane) {
 __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void channels(IN_STORED(x), IN(gate), OUT(maps), const int count, const int plane, const int blocks, const int top_at, const int mean_at, const int kinds) {
     __local float4 tops[GROUP], sums[GROUP];
     const uint t = (uint)get_local_id(0), group = (uint)get_group_id(0), image = group / (uint)blocks, along = t / ACROSS;
-    const int4 own = (int)(group - image * (uint)blocks) * 4 * ACROSS + PIXELS_OF((int)(t - along * ACROSS)), pixel = min(own, plane - 1);
+    const int4 own = (int)(group - image * (uint)blocks) * 4 * ACROSS + PIXELS_OF((int)(t - along * ACROSS)), pixel = min(own, (int4)(plane - 1));
     const int some = own.x < plane ? count : 0;
     float4 top = (float4)(-INFINITY), sum = (float4)(0.0f);
     int c = (int)along;

@@ -117,13 +117,15 @@ CASES = [
     image("layer_norm", (16, 768), "", "gpu_row", 2, quick=True),
     image("rms_norm", (16, 1024), "", "gpu_row", 2),
     image("group_norm", (2, 16, 14, 14), "gamma[16] beta[16] groups=4", "gpu_row", 2, [(2, 16)] * 2),
+    image("group_norm", (1, 64, 7, 7), "gamma[64] beta[64] groups=32", "gpu_row", 2, [(64,)] * 2),
     Case(1.3, "attention query[1,8,1,128] key[1,2,512,128] value[1,2,512,128]", "gpu_decode", floats((8, 128), (2, 512, 128), (2, 512, 128), (8, 128)), True),
     Case(1.3, "attention query[1,2,1,64] key[1,2,600,64] value[1,2,600,64]", "gpu_decode", floats((2, 64), (2, 600, 64), (2, 600, 64), (2, 64))),
     Case(2.3, "attention query[1,1,128,64] key[1,1,128,64] value[1,1,128,64]", "gpu_tile", 4 * floats((128, 64))),
-    Case(2.3, "attention query[1,1,128,128] key[1,1,128,128] value[1,1,128,128]", "gpu_tile", 4 * floats((128, 128))),
+    # Tiles of 64 queries would spill here: those of 32 read keys and values once more.
+    Case(2.8, "attention query[1,1,128,128] key[1,1,128,128] value[1,1,128,128]", "gpu_tile", 4 * floats((128, 128))),
     tiled_product(1024, 16, 1024, 128),
     image("squeeze_excite", (1, 32, 28, 28), "w1[4,32] w2[32,4]", "gpu", 3, quick=True),
-    image("squeeze_excite", (8, 32, 7, 7), "w1[4,32] b1[4] w2[32,4] b2[32]", "gpu", 3, [(4, 32), (32, 4)] * 8),
+    image("squeeze_excite", (8, 32, 7, 7), "w1[4,32] b1[4] w2[32,4] b2[32]", "gpu", 3),
     image("channel_attention", (1, 32, 28, 28), "w1[4,32] w2[32,4]", "gpu", 3),
     image("channel_attention", (1, 2, 120, 120), "w1[1,2] w2[2,1] pools=avg+max+lse", "gpu", 3),
     image("spatial_attention", (1, 32, 40, 40), "weight[1,2,7,7]", "gpu", 3),
@@ -143,8 +145,8 @@ CASES = [
     pooled("avg_pool2d", (1, 4, 60, 60), "kernel=5 stride=1 padding=2", (4, 60, 60)),
     pooled("avg_pool2d", (4, 32, 7, 7), "kernel=7", (4, 32)),
     pooled("channel_pool", (1, 32, 40, 40), "", (2, 40, 40)),
-    image("batch_norm", (2, 16, 28, 28), "gamma[16] beta[16] mean[16] var[16]:1", "gpu", 2, limit=1.6),
-    image("batch_norm", (2, 16, 28, 28), "training=true", "gpu", 3, limit=1.4),
+    image("batch_norm", (2, 16, 28, 28), "gamma[16] beta[16] mean[16] var[16]:1", "gpu", 2),
+    image("batch_norm", (2, 16, 28, 28), "training=true", "gpu", 3),
 ]
 
 

@@ -68,7 +68,7 @@ static clattn_status enqueue_planes(clattn_call *call, const void *raw) {
 
 /* ---- gpu ---- */
 
-enum { AT_ONCE = 2 };    /* as in batch_norm_gpu.cl */
+enum { AT_ONCE = 4 };    /* as in flat.cl */
 #define LEAST_SHARE 4096 /* elements of a part: less is not worth the launch that joins them */
 
 /* A channel's parts, so that there are groups enough. */
@@ -121,11 +121,13 @@ static clattn_status enqueue_gpu(clattn_call *call, const void *raw) {
     size_t items;
     clattn_status status = a->training ? gpu_measure(call, a, scratch, &s) : CLATTN_OK;
     if (status || empty(a->out)) return status;
-    const int64_t each = AT_ONCE * clattn_planes_flat(a->x, a->out, options, sizeof options);
+    const int64_t size = a->x->shape[2] * a->x->shape[3], each = AT_ONCE * clattn_planes_flat(a->x, a->out, options, sizeof options);
+    /* A group of so many elements an item then has fewer planes than items. */
+    if (size > 2 * each) strcat(options, " -DTABLE");
     status = clattn_planes_group(call, "batch_norm_gpu", "apply", options, sizeof options, &items);
     if (status) return status;
     const size_t groups = (size_t)clattn_ceil_div(total, each * (int64_t)items);
-    return clattn_run_kernel(call, "batch_norm_gpu", "apply", options, 1, (size_t[]){ groups * items }, (size_t[]){ items }, ARG_T(a->x), ARG_T(a->gamma), ARG_T(a->beta), ARG_T(s.mean), ARG_T(s.low), ARG_T(s.var), ARG_T(a->out), ARG_F32(a->eps), ARG_I64(total), ARG_I32(a->x->shape[2] * a->x->shape[3]), ARG_I32(a->x->shape[1]));
+    return clattn_run_kernel(call, "batch_norm_gpu", "apply", options, 1, (size_t[]){ groups * items }, (size_t[]){ items }, ARG_T(a->x), ARG_T(a->gamma), ARG_T(a->beta), ARG_T(s.mean), ARG_T(s.low), ARG_T(s.var), ARG_T(a->out), ARG_F32(a->eps), ARG_I64(total), ARG_I32(size), ARG_I32(a->x->shape[1]));
 }
 
 static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {

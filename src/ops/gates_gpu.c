@@ -52,7 +52,7 @@ typedef struct gate_tile {
 } gate_tile;
 
 static int64_t tile_bytes(const gate_tile *t, int64_t k) {
-    return 8 * ((t->tall * t->down + k - 1) * (t->wide + k - 1) + k * k);
+    return 8 * ((t->tall * t->down + k - 1) * (t->wide + k - 1) + k * k) + 4 * CLATTN_MOST_ITEMS; /* with the gates of as many channels */
 }
 
 /* As wide as the image up to 32, and no taller than it. */

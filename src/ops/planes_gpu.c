@@ -4,7 +4,6 @@
 #include "lanes.h"
 
 enum { AT_ONCE = 4 };    /* as in flat.cl */
-#define MOST_ITEMS 128   /* few enough for many groups to be under way, each at its own step */
 #define LEAST_SHARE 4096 /* elements of a part: less is not worth the launch that joins them */
 
 static int64_t plane_of(const clattn_tensor *x) {
@@ -12,7 +11,7 @@ static int64_t plane_of(const clattn_tensor *x) {
 }
 
 size_t clattn_planes_items(const clattn_call *call) {
-    size_t items = MOST_ITEMS;
+    size_t items = CLATTN_MOST_ITEMS;
     while (items > CLATTN_LEAST_ITEMS && items > clattn_call_device(call)->max_work_group) items /= 2;
     return items;
 }

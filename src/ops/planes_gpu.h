@@ -8,8 +8,10 @@
 const char *clattn_planes_refusal(const clattn_call *call, const clattn_tensor *x);
 const char *clattn_planes_channels_refusal(const clattn_call *call, const clattn_tensor *x);
 
-/* Items of a group as far as the device allows, at most 128 (CLATTN_LEAST_ITEMS are asked for). */
+/* Items of a group: few enough for many groups to be under way, each at its own step; fewer than the least are not worth it. */
+#define CLATTN_MOST_ITEMS 128
 #define CLATTN_LEAST_ITEMS 32
+/* As many of them as the device allows. */
 size_t clattn_planes_items(const clattn_call *call);
 /* The same as far as the kernel allows too: adds -DGROUP to `options`. */
 clattn_status clattn_planes_group(clattn_call *call, const char *source, const char *kernel, char *options, size_t size, size_t *items);
