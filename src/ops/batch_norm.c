@@ -1,4 +1,5 @@
 /* batch_norm: with running statistics, or with the batch's own. */
+#include "gpu.h"
 #include "lanes.h"
 #include "planes_gpu.h"
 
@@ -123,7 +124,7 @@ static clattn_status enqueue_gpu(clattn_call *call, const void *raw) {
     if (status || empty(a->out)) return status;
     const int64_t size = a->x->shape[2] * a->x->shape[3], each = AT_ONCE * clattn_planes_flat(a->x, a->out, options, sizeof options);
     /* A group of so many elements an item then has fewer planes than items. */
-    if (size > 2 * each) strcat(options, " -DTABLE");
+    if (size > 2 * each && !clattn_call_gpu(call)->local_is_memory) strcat(options, " -DTABLE");
     status = clattn_planes_group(call, "batch_norm_gpu", "apply", options, sizeof options, &items);
     if (status) return status;
     const size_t groups = (size_t)clattn_ceil_div(total, each * (int64_t)items);

@@ -1,5 +1,6 @@
 /* layer_norm, rms_norm and group_norm: rows normalised by their own statistics. */
 #include "dims.h"
+#include "gpu.h"
 #include "lanes.h"
 
 #define EPS_FIELD(type) \
@@ -131,7 +132,8 @@ static clattn_status run_shared(clattn_call *call, const void *raw, bool subgrou
     char options[64];
     clattn_lanes l;
     options_of(call, &r, true, options, sizeof options);
-    const bool near = r.area > 1 && r.length >= FEWEST_LANES && r.length / r.area <= FEWEST_LANES && clattn_call_device(call)->max_work_group >= FEWEST_LANES && (r.gamma || r.beta);
+    const bool few = r.area > 1 && r.length >= FEWEST_LANES && r.length / r.area <= FEWEST_LANES && (r.gamma || r.beta);
+    const bool near = few && clattn_call_device(call)->max_work_group >= FEWEST_LANES && !clattn_call_gpu(call)->local_is_memory;
     if (near) strcat(options, " -DNEAR_FACTORS");
     clattn_status status = clattn_lanes_choose(call, "normalize", "gpu_row", options, r.count, r.length, true, subgroups, &l);
     if (!status && near && l.lanes < FEWEST_LANES) status = clattn_call_fail(call, CLATTN_ERROR_UNSUPPORTED, "gpu_row: the kernel is granted %zu items", l.items);
