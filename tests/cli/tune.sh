@@ -125,7 +125,7 @@ list=()
 for i in $(seq 1 200); do list+=(--shapes "softmax x[$((i * 7)),300]"); done
 "$tool" tune "${list[@]}" --output e.json >printed 2>&1 &
 process=$!
-for i in $(seq 1 300); do [ -e e.json ] && break; sleep 0.1; done
+for i in $(seq 1 300); do grep -qs softmax e.json && break; sleep 0.1; done
 kill -TERM "$process"
 wait "$process"
 found=$?
