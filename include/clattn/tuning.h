@@ -15,10 +15,10 @@
  *
  * platform, device and driver are texts as in clattn_device_info ('?' for what is not printable ASCII), kernels is a
  * digest of the operation's kernels; "*" stands for any. An entry whose driver or kernels are others than the context's is
- * stale: it is not used, and the log says how many are. variant, tunables, the times and measured may be absent. Entries that
- * name what does not exist, values that are not among those allowed, files that are no such JSON: not used, with a warning.
- * Of several that fit, one of the user's file comes before a built-in one, one without "*" before one with it, the later
- * before the earlier. */
+ * stale: it is not used, and the log says how many of the user's file are. variant, tunables, the times and measured may be
+ * absent. Entries that name what does not exist, values that are not among those allowed, files that are no such JSON: not used,
+ * with a warning. Of several that fit, one of the user's file comes before a built-in one, one without "*" before one with
+ * it, the later before the earlier. */
 #ifndef CLATTN_TUNING_H
 #define CLATTN_TUNING_H
 
@@ -78,8 +78,8 @@ typedef struct clattn_tuning_entry {
 /* An entry for these arguments on the context's device, measured now, with an empty setting. */
 CLATTN_API clattn_status clattn_tuning_entry_for(clattn_context *context, const clattn_op *op, const void *args, clattn_tuning_entry *entry);
 
-/* What the databases say of these arguments; false: nothing. `source` gets the file (or "the built-in database"), `refusal` why the setting is
- * left out, NULL when it is in force; valid until the next call. */
+/* What the databases say of these arguments; false: nothing. `source` gets the file (or "the built-in database"), `refusal` why the
+ * setting is left out, NULL when it is in force; valid until the next call. */
 CLATTN_API bool clattn_tuning_find(clattn_context *context, const clattn_op *op, const void *args, clattn_tuning_entry *entry, const char **source, const char **refusal);
 
 /* Reads the context's databases anew and tells what is stale or wrong in them, as notes. */

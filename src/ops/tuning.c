@@ -74,7 +74,7 @@ typedef struct reading {
     known_setting *exact, *any; /* without and with a "*", the later before the earlier */
     size_t taken, stale, faults, first_fault;
     char fault[300]; /* the first one's */
-    bool no_memory;
+    bool no_memory, built_in;
 } reading;
 
 static bool is_any(const char *text) {
@@ -133,7 +133,9 @@ static void name_device(clattn_context *context, clattn_tuning_entry *entry) {
 static void report(const reading *r, const listener *l) {
     if (r->no_memory) tell(l, CLATTN_LOG_WARNING, "tuning", "", "tuning: not all settings of %s are used: out of host memory", r->source);
     if (r->faults) tell(l, CLATTN_LOG_WARNING, "tuning", "correct or remove it", "tuning: %zu %s of %s cannot be used; number %zu: %s", r->faults, r->faults == 1 ? "entry" : "entries", r->source, r->first_fault, r->fault);
-    if (r->stale) tell(l, CLATTN_LOG_INFO, "tuning", "`clattn tune` measures anew", "tuning: %zu stale %s of %s left out: another driver or other kernels were measured", r->stale, r->stale == 1 ? "setting" : "settings", r->source);
+    /* Nobody can mend a built-in one. */
+    if (r->stale && r->built_in) clattn_log(l->context, CLATTN_LOG_DEBUG, "tuning: %zu stale of %s left out", r->stale, r->source);
+    else if (r->stale) tell(l, CLATTN_LOG_INFO, "tuning", "`clattn tune` measures anew", "tuning: %zu stale %s of %s left out: another driver or other kernels were measured", r->stale, r->stale == 1 ? "setting" : "settings", r->source);
     if (r->taken) clattn_log(l->context, CLATTN_LOG_DEBUG, "tuning: %zu settings for this device in %s", r->taken, r->source);
 }
 
@@ -141,7 +143,7 @@ static void report(const reading *r, const listener *l) {
 static void read_one(const listener *l, const clattn_tuning_entry *here, const char *path) {
     char message[1024];
     clattn_tuning_state *state = clattn_context_tuning(l->context);
-    reading r = { .context = l->context, .here = here, .source = path ? path : BUILT_IN };
+    reading r = { .context = l->context, .here = here, .source = path ? path : BUILT_IN, .built_in = !path };
     const clattn_status status = clattn_tuning_visit(path, take, &r, message, sizeof message);
     if (status && path) tell(l, status == CLATTN_ERROR_UNSUPPORTED ? CLATTN_LOG_INFO : CLATTN_LOG_WARNING, "tuning", "correct or remove it", "tuning: %s", message);
     state->settings = joined(r.exact, joined(r.any, state->settings));
