@@ -54,7 +54,9 @@ static void print_tuning(op_job *job) {
     }
     clattn_setting_text(&entry.setting, setting, sizeof setting);
     printf("tuning: class %s, %s%s%s from %s", class, entry.setting.variant ? entry.setting.variant : *setting ? "" : "clattn's own choice", entry.setting.variant && *setting ? ": " : "", setting, source);
-    if (entry.seconds > 0 && entry.default_seconds > 0) printf(" (%.3g times as fast as without, %s)", entry.default_seconds / entry.seconds, *entry.measured ? entry.measured : "measured some day");
+    const bool is_own = !entry.setting.variant && !*setting;
+    if (is_own && *entry.measured) printf(" (%s)", entry.measured);
+    else if (!is_own && entry.seconds > 0 && entry.default_seconds > 0) printf(" (%.3g times as fast as without, %s)", entry.default_seconds / entry.seconds, *entry.measured ? entry.measured : "measured some day");
     printf("%s%s\n", refusal ? "; left out: " : "", refusal ? refusal : "");
 }
 

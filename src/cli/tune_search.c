@@ -29,6 +29,7 @@ typedef struct search {
     void *args;
     float *expected[MOST_OUTPUTS]; /* of clattn's own choice */
     contender best, fallback;
+    const char *first; /* the variant that was tuned first: clattn's own choice or an earlier search's */
     clattn_setting tried[MOST_TRIED]; /* of the variant at hand */
     int tried_count;
     uint64_t launched[MOST_TRIED]; /* digests of what settings that were measured launch */
@@ -341,11 +342,11 @@ static clattn_status tune_variant(search *at, contender *best) {
     return combinations <= MOST_COMBINATIONS ? try_all(at, best, list, count, combinations) : try_each(at, best, list, count);
 }
 
-/* Whether a variant that clattn does not take by itself is worth a measurement: not where the device is why it does not, and
+/* Whether a variant besides the first is worth a measurement: not where the device is why it does not, and
  * not the last, which only serves where no other does. */
 static bool is_rival(search *at, size_t index) {
     const contender c = { .variant = clattn_op_variant(at->op, index) };
-    if (strcmp(c.variant, at->s->default_variant) == 0 || !clattn_op_variant(at->op, index + 1)) return false;
+    if (strcmp(c.variant, at->first) == 0 || !clattn_op_variant(at->op, index + 1)) return false;
     if (clattn_tuning_force(at->s->context, at->op, &c.setting)) return false;
     const char *reason = clattn_op_refusal(at->s->context, at->op, at->args, c.variant);
     return !(reason && strncmp(reason, "the device", 10) == 0) && !is_refused(at, &c);
@@ -368,8 +369,21 @@ static clattn_status try_variant(search *at, const char *variant) {
     return status;
 }
 
+/* What an earlier search found: one that is cut short does not lose it. */
+static clattn_status try_known(search *at) {
+    clattn_tuning_entry known;
+    const char *refusal;
+    if (!clattn_tuning_find(at->s->context, at->op, at->args, &known, NULL, &refusal) || refusal) return CLATTN_OK;
+    contender c = { .variant = known.setting.variant ? known.setting.variant : at->s->default_variant, .setting = known.setting };
+    c.setting.variant = NULL;
+    if (c.setting.count ? strcmp(c.setting.tunables[0]->variant, c.variant) : !known.setting.variant) return CLATTN_OK; /* changes nothing */
+    return challenge(at, &at->best, &c);
+}
+
 static clattn_status try_all_variants(search *at) {
-    clattn_status status = tune_variant(at, &at->best);
+    clattn_status status = try_known(at);
+    at->first = at->best.variant;
+    if (!status) status = tune_variant(at, &at->best);
     for (size_t i = 0; clattn_op_variant(at->op, i) && !status && !is_over(at); i++)
         if (is_rival(at, i)) status = try_variant(at, clattn_op_variant(at->op, i));
     return status;

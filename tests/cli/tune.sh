@@ -55,6 +55,9 @@ is_json printed
 edit "$database" 'e["variant"] = "scalar"; e["tunables"] = {}'
 expect 0 "variant scalar: chosen" "$tool" explain --case "$shapes"
 says "variant cpu: could run; a setting prefers another"
+expect 0 "matmul m64 n64 k64, scalar: no gain" "$tool" tune -v --shapes "$shapes" --time 3 # what is known is tried first
+expect 0 "variant cpu: chosen" "$tool" explain --case "$shapes"
+edit "$database" 'e["variant"] = "scalar"; e["tunables"] = {}'
 expect 0 "variant cpu: chosen" env CLATTN_TUNING=off "$tool" explain --case "$shapes"
 says "no setting"
 cp "$database" mine.json
