@@ -1,96 +1,14 @@
-#include "common.cl"
+#include "attention_gpu_tile.cl"
 #include "attention_flags.cl"
 
-/* softmax(scale * Q K^T + bias) V for GPUs: a group holds TQ queries and goes over tiles of TK keys. GROUP = TX * TY items; item
- * (tx, ty) has the scores of MQ queries ty + i * TY with MK keys tx + j * TX, and MQ rows of the result, MV vectors of 4 columns
- * (tx + j * TX) each. Local memory holds rows as they lie, CHUNK columns of queries and keys at a time (rows padded by 4 against
- * bank conflicts), VC rows of values at a time, and the tile's weights. Scores are in units of log2. What is left rolled would
- * take half of a GPU's registers unrolled.
+/* softmax(scale * Q K^T + bias) V for GPUs, cut as in attention_gpu_tile.cl.
  *
- * -D: DEPTH, WIDTH = columns of keys and values rounded up, TX, TY, MQ, MK, VC; TAIL where these sizes are not exact, ALIGNED where
- * every row begins at a multiple of 16 bytes, EXTRA where there is a mask or a bias, FORM where there
- * is a cap or a slope. `scale` and `cap` are in units of log2. */
-
-#if defined(KERNEL_tile) || defined(KERNEL_decode)
-
-#define UNROLL _Pragma("unroll")
-#define ROLLED _Pragma("unroll 1")
-#define LOCAL_BARRIER barrier(CLK_LOCAL_MEM_FENCE)
-
-#define LOWEST -3e38f /* below every score that counts */
-
-/* `left` of the 4 columns exist. The offset in bytes is 32 bits wide: AMD then adds it to a scalar base. */
-INLINE float4 load4(__global const float *p, int at, int left) {
-    __global const float *from = (__global const float *)((__global const char *)p + (uint)at * 4u);
-#ifdef TAIL
-    if (left < 4) return (float4)(left > 0 ? from[0] : 0.0f, left > 1 ? from[1] : 0.0f, left > 2 ? from[2] : 0.0f, 0.0f);
-#endif
-#ifdef ALIGNED
-    return *(__global const float4 *)from;
-#else
-    return vload4(0, from);
-#endif
-}
-
-INLINE void store4(float4 v, __global float *to, int left) {
-#ifdef TAIL
-    if (left < 4) {
-        if (left > 0) to[0] = v.x;
-        if (left > 1) to[1] = v.y;
-        if (left > 2) to[2] = v.z;
-        return;
-    }
-#endif
-#ifdef ALIGNED
-    *(__global float4 *)to = v;
-#else
-    vstore4(v, 0, to);
-#endif
-}
-
-INLINE bool finite4(float4 v) {
-    const float4 zero = v - v;
-    return zero.x + zero.y + zero.z + zero.w == 0.0f;
-}
-
-#endif
+ * -D beside those there: DEPTH = columns of keys rounded up, EXTRA where there is a mask or a bias, FORM where there is a cap or a
+ * slope. `scale` and `cap` are in units of log2. */
 
 #ifdef KERNEL_tile
 
-#define GROUP (TX * TY)
-#define TQ (TY * MQ)
-#define TK (TX * MK)
-#define CHUNK 32
-#define CHUNK4 (CHUNK / 4)
-#define ROW4 (CHUNK4 + 1)
-#define WIDTH4 (WIDTH / 4)
-#define MV (WIDTH4 / TX)
-#define SLOT_ROWS (GROUP / CHUNK4) /* rows of a chunk that the group loads at once */
-#define KEY4 (TK * ROW4)
-#define VALUE4 (VC * WIDTH4)
-
-/* VC rows of values from `first` on; rows after `last` repeat it. */
-INLINE void load_values(__local float4 *to, __global const float *value, int stride, int first, int last, int width, uint t, __local int *odd) {
-    bool finite = true;
-    UNROLL for (int i = 0; i < (VALUE4 + GROUP - 1) / GROUP; i++) {
-        const uint e = t + i * GROUP;
-        if (VALUE4 % GROUP && e >= VALUE4) continue;
-        const int row = min(first + (int)(e / WIDTH4), last), column = 4 * (int)(e % WIDTH4);
-        const float4 v = load4(value, row * stride + column, width - column);
-        to[e] = v;
-        finite = finite && finite4(v);
-    }
-    if (!finite) *odd = 1;
-}
-
-#define ADD_VALUES(part, row)                                                                                          \
-    {                                                                                                                  \
-        float4 v[MV];                                                                                                  \
-        UNROLL for (int j = 0; j < MV; j++) v[j] = from[(4 * k + row) * WIDTH4 + j * TX];                              \
-        UNROLL for (int i = 0; i < MQ; i++) UNROLL for (int j = 0; j < MV; j++) o[i][j] = fma((float4)(w[i].part), v[j], o[i][j]); \
-    }
-
-__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN(query), IN(key), IN(value), IN_BOOL(mask), IN(bias), IN_INT(key_lengths), IN(slopes), IN(sinks), OUT(out), OUT(lse), OUT(row_sums), const long4 query_strides,
+__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN_STORED(query), IN_STORED(key), IN_STORED(value), IN_BOOL(mask), IN(bias), IN_INT(key_lengths), IN(slopes), IN(sinks), OUT_STORED(out), OUT(lse), OUT(row_sums), const long4 query_strides,
     const long4 key_strides, const long4 value_strides, const long4 out_strides, const long4 mask_strides, const long4 bias_strides, const long4 heads, const long4 widths, const int flags, const float scale, const float cap) {
     __local float4 lq[TQ * ROW4], lkv[KEY4 > VALUE4 ? KEY4 : VALUE4], lw[TQ * TK / 4], lr[TQ * TX / 4];
     __local int odd; /* some value of the tile is not finite */
@@ -182,33 +100,10 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN(query),
             UNROLL for (int i = 0; i < MQ; i++)
                 UNROLL for (int j = 0; j < MK; j++) s[i][j] = j * TX >= rest || (uint)(ahead + j * TX - i * TY) >= span ? -INFINITY : s[i][j];
         }
-        UNROLL for (int i = 0; i < MQ; i++) {
-            float largest = s[i][0];
-            UNROLL for (int j = 1; j < MK; j++) largest = fmax(largest, s[i][j]);
-            partial[(ty + i * TY) * TX + tx] = largest;
-        }
+        give_maxima(s, partial, tx, ty);
         LOCAL_BARRIER;
         load_values(lkv, value, value_stride, k0, end - 1, width, t, &odd);
-        float factor[MQ];
-        UNROLL for (int i = 0; i < MQ; i++) factor[i] = m[i];
-        ROLLED for (int j = 0; j < TX / 4; j++)
-            UNROLL for (int i = 0; i < MQ; i++) {
-                const float4 v = lr[(ty + i * TY) * (TX / 4) + j];
-                factor[i] = fmax(factor[i], fmax(fmax(v.x, v.y), fmax(v.z, v.w)));
-            }
-        UNROLL for (int i = 0; i < MQ; i++) {
-            const float before = m[i];
-            float sum = 0.0f;
-            m[i] = factor[i];
-            factor[i] = exp2(before - m[i]);
-            UNROLL for (int j = 0; j < MK; j++) {
-                const float p = s[i][j] == -INFINITY ? -0.0f : exp2(s[i][j] - m[i]); /* the sign tells what is taken out */
-                sum += p;
-                weights[(ty + i * TY) * TK + tx + j * TX] = p;
-            }
-            l[i] = fma(l[i], factor[i], sum);
-            UNROLL for (int j = 0; j < MV; j++) o[i][j] *= factor[i];
-        }
+        give_weights(s, m, l, o, lr, weights, tx, ty);
         LOCAL_BARRIER;
         ROLLED for (int first = 0; first < TK; first += VC) {
             if (first) {
@@ -216,35 +111,15 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN(query),
                 load_values(lkv, value, value_stride, k0 + first, end - 1, width, t, &odd);
                 LOCAL_BARRIER;
             }
-            __local const float4 *pw = lw + ty * (TK / 4) + first / 4, *from = lkv + tx;
-            if (odd) { /* nothing of what is taken out may be multiplied */
-                ROLLED for (int k = 0; k < VC; k++) {
-                    UNROLL for (int i = 0; i < MQ; i++) {
-                        const float w = weights[(ty + i * TY) * TK + first + k];
-                        const int4 counts = (int4)(~(as_int(w) >> 31));
-                        UNROLL for (int j = 0; j < MV; j++) o[i][j] = fma((float4)(w), as_float4(as_int4(from[k * WIDTH4 + j * TX]) & counts), o[i][j]);
-                    }
-                }
-            } else {
-                ROLLED for (int k = 0; k < VC / 4; k++) {
-                    float4 w[MQ];
-                    UNROLL for (int i = 0; i < MQ; i++) w[i] = pw[i * TY * (TK / 4) + k];
-                    ADD_VALUES(x, 0)
-                    ADD_VALUES(y, 1)
-                    ADD_VALUES(z, 2)
-                    ADD_VALUES(w, 3)
-                }
-            }
+            add_values(o, lw, lkv, first, odd, tx, ty);
         }
         LOCAL_BARRIER;
     }
-    UNROLL for (int i = 0; i < MQ; i++) partial[(ty + i * TY) * TX + tx] = l[i];
+    give_sums(l, partial, tx, ty);
     LOCAL_BARRIER;
     UNROLL for (int i = 0; i < MQ; i++) {
         const int q = q0 + (int)ty + i * TY;
-        float4 v = (float4)(0.0f);
-        UNROLL for (int j = 0; j < TX / 4; j++) v += lr[(ty + i * TY) * (TX / 4) + j];
-        float sum = (v.x + v.y) + (v.z + v.w), factor = 1.0f;
+        float sum = take_sum(lr, i, ty), factor = 1.0f;
         if (flags & HAS_SINKS) {
             const float sink = sinks[sinks_offset + h] * LOG2E, largest = fmax(m[i], sink);
             factor = exp2(m[i] - largest);
@@ -294,7 +169,7 @@ INLINE float4 add_value(float4 o, float w, float4 v, bool odd) {
     return fma((float4)(w), odd ? as_float4(as_int4(v) & (int4)(~(as_int(w) >> 31))) : v, o);
 }
 
-__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void decode(IN(query), IN(key), IN(value), IN_BOOL(mask), IN(bias), IN_INT(key_lengths), IN(slopes), OUT(parts), OUT(sums), const long4 query_strides, const long4 key_strides,
+__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void decode(IN_STORED(query), IN_STORED(key), IN_STORED(value), IN_BOOL(mask), IN(bias), IN_INT(key_lengths), IN(slopes), OUT(parts), OUT(sums), const long4 query_strides, const long4 key_strides,
     const long4 value_strides, const long4 mask_strides, const long4 bias_strides, const long4 heads, const long4 widths, const int flags, const float scale, const float cap) {
     __local float4 lq[ROWS * DEPTH4], lr[SUMS4 > GROUP ? SUMS4 : GROUP];
     __local float weights[ROWS * PART];
@@ -427,7 +302,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void decode(IN(query
 #ifdef KERNEL_join
 #define GROUP 64
 /* One group per row. A part whose sum is 0 has no values. */
-__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void join(IN(parts), IN(sums), IN(sinks), OUT(out), OUT(lse), OUT(row_sums), const long4 out_strides, const long4 heads, const int width, const int count, const int flags) {
+__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void join(IN(parts), IN(sums), IN(sinks), OUT_STORED(out), OUT(lse), OUT(row_sums), const long4 out_strides, const long4 heads, const int width, const int count, const int flags) {
     const long row = get_group_id(0), i = row % heads.z, h = row / heads.z % heads.x, b = row / heads.z / heads.x;
     float m = -3e38f, l = 0.0f, factor = 1.0f;
     parts += parts_offset + row * count * WIDTH;
@@ -447,7 +322,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void join(IN(parts),
         float sum = 0.0f;
         for (int k = 0; k < count; k++)
             if (sums[2 * k + 1] != 0.0f) sum = fma(parts[(long)k * WIDTH + column], exp2(sums[2 * k] - own), sum);
-        out[column] = sum * inverse;
+        STORE_1(sum * inverse, out + column);
     }
     if (get_local_id(0) == 0) lse[lse_offset + row] = l == 0.0f ? -INFINITY : (m + log2(l)) * LN2;
     if (get_local_id(0) == 0 && row_sums) vstore2((float2)(m * LN2, l), row, row_sums + row_sums_offset);
