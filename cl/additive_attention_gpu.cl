@@ -22,17 +22,28 @@
 
 #ifdef EXACT /* a CPU's native_recip may have 12 bits */
 #define RECIPROCAL(x) (1.0f / (x))
+#define POWER(x) exp2(x)
 #else
 #define RECIPROCAL(x) native_recip(x)
+#define POWER(x) native_exp2(x) /* results below the normal floats do not count here */
 #endif
 
 /* tanh z of x = 2 log2(e) z, for any x, accurate near 0 as well. */
 INLINE float tanh_log2(float x) {
     const float z = x * (0.5f * LN2), y = z * z;
-    const float p = fma(y, fma(y, fma(y, -17.0f / 315, 2.0f / 15), -1.0f / 3), 1.0f);
-    const float t = 1.0f - 2.0f * RECIPROCAL(1.0f + exp2(x));
-    return fabs(x) < 0.5f ? z * p : t;
+    const float small = z * fma(y, fma(y, 2.0f / 15, -1.0f / 3), 1.0f), t = fma(-2.0f, RECIPROCAL(1.0f + POWER(x)), 1.0f);
+    return fabs(x) < 0.25f ? small : t;
 }
+
+#define MASKS IN_BOOL(key_mask), IN_BOOL(query_mask), IN_BOOL(mask), const long4 key_mask_strides, const long4 query_mask_strides, const long4 mask_strides, const int causal
+/* Makes the masks those of a batch. */
+#define SHIFT_MASKS(b)                                                                                                 \
+    if (key_mask) key_mask += key_mask_offset + (b)*key_mask_strides.x;                                                \
+    if (query_mask) query_mask += query_mask_offset + (b)*query_mask_strides.x;                                        \
+    if (mask) mask += mask_offset + (b)*mask_strides.x
+#define KEY_COUNTS(k) key_mask[(k) * (int)key_mask_strides.y]
+#define QUERY_COUNTS(q) query_mask[(q) * (int)query_mask_strides.y]
+#define PAIR_COUNTS(q, k) mask[(q) * (int)mask_strides.y + (k) * (int)mask_strides.z]
 
 #ifdef KERNEL_powers
 #define GROUP 64
@@ -163,16 +174,6 @@ INLINE void store_scores(__local const float *tile, __global float *rows, int ro
     }
 }
 
-#define MASKS IN_BOOL(key_mask), IN_BOOL(query_mask), IN_BOOL(mask), const long4 key_mask_strides, const long4 query_mask_strides, const long4 mask_strides, const int causal
-/* Makes the masks those of a batch. */
-#define SHIFT_MASKS(b)                                                                                                 \
-    if (key_mask) key_mask += key_mask_offset + (b)*key_mask_strides.x;                                                \
-    if (query_mask) query_mask += query_mask_offset + (b)*query_mask_strides.x;                                        \
-    if (mask) mask += mask_offset + (b)*mask_strides.x
-#define KEY_COUNTS(k) key_mask[(k) * (int)key_mask_strides.y]
-#define QUERY_COUNTS(q) query_mask[(q) * (int)query_mask_strides.y]
-#define PAIR_COUNTS(q, k) mask[(q) * (int)mask_strides.y + (k) * (int)mask_strides.z]
-
 __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN(powers), IN(plain), IN(ranges), IN(constants), IN_STORED(value), MASKS, OUT_STORED(out), OUT(weights), OUT(lse), OUT(scores),
     const long4 sizes, const int value_size, const int padded, const float factor) {
     __local float4 lq[TQ * ROW4], lkv[KEY4 > VALUE4 ? KEY4 : VALUE4], lw[TQ * TK / 4], lr[TQ * TX / 4], lc[3 * CHUNK4];
@@ -291,5 +292,204 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN(powers)
             __global float *at = weights + (long)q * keys + k;
             *at = counts ? exp2(*at - sums[q].x) * sums[q].y : 0.0f;
         }
+}
+#endif
+
+#ifdef KERNEL_values
+/* out from weights that are there already, for values wider than a group of `tile` can have: TQ queries and WIDTH columns a group. A
+ * weight of 0 is taken out. */
+__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void values(IN(weights), IN_STORED(value), MASKS, OUT_STORED(out), const long4 sizes, const int value_size) {
+    __local float4 lv[VALUE4], lw[TQ * TK / 4];
+    __local int odd;
+    __local float *tile_weights = (__local float *)lw;
+    const uint t = get_local_id(0), tx = t % TX, ty = t / TX;
+    const long b = get_group_id(1);
+    const int queries = (int)sizes.y, keys = (int)sizes.z, column0 = (int)get_group_id(2) * WIDTH, q0 = (int)(get_num_groups(0) - 1 - get_group_id(0)) * TQ;
+    const int end = causal ? min(keys, min(q0 + TQ, queries)) : keys;
+    const long row0 = b * queries + q0;
+    float4 o[MQ][MV];
+    UNROLL for (int i = 0; i < MQ; i++) UNROLL for (int j = 0; j < MV; j++) o[i][j] = (float4)(0.0f);
+    weights += weights_offset + row0 * keys;
+    value += value_offset + b * keys * value_size + column0;
+    SHIFT_MASKS(b);
+    if (t == 0) odd = 0;
+    LOCAL_BARRIER;
+    for (int k0 = 0; k0 < end; k0 += TK) {
+        ROLLED for (uint e = t; e < TQ * TK; e += GROUP) {
+            const int q = (int)(e / TK), k = k0 + (int)(e % TK);
+            const float w = q0 + q < queries && k < end ? weights[(long)q * keys + k] : 0.0f;
+            tile_weights[e] = w == 0.0f ? -0.0f : w;
+        }
+        ROLLED for (int first = 0; first < TK; first += VC) {
+            load_values(lv, value, value_size, k0 + first, end - 1, value_size - column0, t, &odd);
+            LOCAL_BARRIER;
+            add_values(o, lw, lv, first, odd, tx, ty);
+            LOCAL_BARRIER;
+        }
+    }
+    UNROLL for (int i = 0; i < MQ; i++) {
+        const int q = (int)ty + i * TY;
+        if (q0 + q >= queries) continue;
+        const bool shown = !query_mask || QUERY_COUNTS(q0 + q);
+        UNROLL for (int j = 0; j < MV; j++) {
+            const int column = column0 + 4 * (int)(tx + j * TX);
+            store4(shown ? o[i][j] : (float4)(0.0f), out + out_offset + (row0 + q) * value_size + column, value_size - column);
+        }
+    }
+}
+#endif
+
+/* ---- few queries ----
+ *
+ * A group has all of a batch's queries (ROWS or fewer) and a part of its keys, so that each key and value is read once, straight into
+ * registers. First the scores: LANES items share a key's columns, in steps of KEYS_EACH keys an item, and their sums meet in local
+ * memory. Then the weights; then the values, WIDTH columns at a time, each item having 4 columns of every STEP-th key. Nothing is
+ * prepared: with so few queries the tanh itself costs less than another pass over the keys. `join` puts the parts together: parts
+ * [row][part][columns], and the maximum and sum of each, sums [row][part][2].
+ *
+ * -D: ROWS, LANES, WIDTH (a power of two from 32 to 512); TAIL where D or Dv is no multiple of 4; ALIGNED, HALF, EXACT. */
+
+#ifdef KERNEL_few
+
+#define KEYS (GROUP / LANES)
+#define KEYS_EACH (4 / ROWS)
+#define PAIRS (ROWS * KEYS * KEYS_EACH)
+#define LANES4 (LANES / 4)
+#define WIDTH4 (WIDTH / 4)
+#define STEP (GROUP / WIDTH4)
+#define AHEAD 4 /* values in flight */
+#define SUMS4 (PAIRS * LANES4 + PAIRS * LANES4 / 4)
+
+/* 4 floats from column d on, `other` behind the last. */
+INLINE float4 floats4(__global const float *p, int d, int size, float other) {
+    if (d + 4 <= size) return vload4(0, p + d);
+    return (float4)(d < size ? p[d] : other, d + 1 < size ? p[d + 1] : other, d + 2 < size ? p[d + 2] : other, other);
+}
+
+INLINE float4 tanh4(float4 x) {
+    return (float4)(tanh_log2(x.x), tanh_log2(x.y), tanh_log2(x.z), tanh_log2(x.w));
+}
+
+__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void few(IN_STORED(query), IN_STORED(key), IN_STORED(value), IN(scale), IN(bias), MASKS, OUT(parts), OUT(sums), OUT(weights), OUT(scores), const long4 sizes, const int value_size, const int part, const int columns, const float factor, const int attends) {
+    __local float4 lr[SUMS4 > GROUP ? SUMS4 : GROUP];
+    __local float part_scores[ROWS * PART];
+    __local float *partial = (__local float *)lr, *quarters = partial + PAIRS * LANES;
+    const uint t = get_local_id(0), lane = t % LANES, own_key = t / LANES;
+    const long b = get_group_id(1);
+    const int queries = (int)sizes.y, keys = (int)sizes.z, size = (int)sizes.w;
+    const int k0 = (int)get_group_id(0) * part, count = min(part, keys - k0), end = causal ? min(keys, queries) : keys;
+    const long row0 = b * queries;
+    parts += parts_offset;
+    sums += sums_offset;
+    if (k0 >= end && !scores) { /* no key for any of the rows */
+        if (t < ROWS && (int)t < queries) vstore2((float2)(LOWEST, 0.0f), (row0 + t) * get_num_groups(0) + get_group_id(0), sums);
+        return;
+    }
+    query += query_offset + row0 * size;
+    key += key_offset + b * keys * size;
+    value += value_offset + b * keys * value_size;
+    if (scale) SHIFT(scale);
+    if (bias) SHIFT(bias);
+    SHIFT_MASKS(b);
+    ROLLED for (int done = 0; done < count; done += KEYS * KEYS_EACH) {
+        float s[KEYS_EACH][ROWS];
+        int from[KEYS_EACH];
+        UNROLL for (int j = 0; j < KEYS_EACH; j++) {
+            from[j] = (k0 + min(done + (int)own_key + j * KEYS, count - 1)) * size;
+            UNROLL for (int g = 0; g < ROWS; g++) s[j][g] = 0.0f;
+        }
+        ROLLED for (int d = 4 * (int)lane; d < size; d += 4 * LANES) {
+            const float4 w = scale ? floats4(scale, d, size, 0.0f) : (float4)(1.0f, d + 1 < size ? 1.0f : 0.0f, d + 2 < size ? 1.0f : 0.0f, d + 3 < size ? 1.0f : 0.0f);
+            const float4 c = bias ? TWO_LOG2E * floats4(bias, d, size, 0.0f) : (float4)(0.0f);
+            float4 y[KEYS_EACH];
+            UNROLL for (int j = 0; j < KEYS_EACH; j++) y[j] = load4(key, from[j] + d, size - d);
+            UNROLL for (int g = 0; g < ROWS; g++) {
+                const float4 x = load4(query, min(g, queries - 1) * size + d, size - d);
+                UNROLL for (int j = 0; j < KEYS_EACH; j++) {
+                    const float4 p = w * tanh4(fma(x + y[j], (float4)(factor), c));
+                    s[j][g] += (p.x + p.y) + (p.z + p.w);
+                }
+            }
+        }
+        UNROLL for (int j = 0; j < KEYS_EACH; j++) UNROLL for (int g = 0; g < ROWS; g++) partial[((g * KEYS_EACH + j) * KEYS + own_key) * LANES + lane] = s[j][g];
+        LOCAL_BARRIER;
+        ROLLED for (uint e = t; e < PAIRS * LANES4; e += GROUP) {
+            const float4 v = lr[e];
+            quarters[e] = (v.x + v.y) + (v.z + v.w);
+        }
+        LOCAL_BARRIER;
+        ROLLED for (uint e = t; e < PAIRS; e += GROUP) {
+            const int g = (int)(e / (KEYS * KEYS_EACH)), at = done + (int)(e % (KEYS * KEYS_EACH)), k = k0 + at;
+            float sum = 0.0f;
+            ROLLED for (uint i = 0; i < LANES4; i++) sum += quarters[e * LANES4 + i];
+            if (g >= queries || at >= count) continue;
+            if (scores) scores[scores_offset + (row0 + g) * keys + k] = sum;
+            if (weights) weights[weights_offset + (row0 + g) * keys + k] = sum * LOG2E;
+            const bool counts = (!causal || k <= g) && (!key_mask || KEY_COUNTS(k)) && (!mask || PAIR_COUNTS(g, k));
+            part_scores[g * PART + at] = counts ? sum * LOG2E : -INFINITY;
+        }
+        LOCAL_BARRIER;
+    }
+    if (!attends) return;
+    const float2 of_row = weigh_part(part_scores, lr, (uint)count, t);
+    if (t % ROW_ITEMS == 0 && (int)(t / ROW_ITEMS) < queries) vstore2(of_row, (row0 + t / ROW_ITEMS) * get_num_groups(0) + get_group_id(0), sums);
+    ROLLED for (int column0 = 0; column0 < columns; column0 += WIDTH) {
+        const int column = column0 + 4 * (int)(t % WIDTH4), read = column < value_size ? column : 0;
+        float4 o[ROWS];
+        UNROLL for (int g = 0; g < ROWS; g++) o[g] = (float4)(0.0f);
+        ROLLED for (int k = (int)(t / WIDTH4); k < count; k += AHEAD * STEP) {
+            float4 v[AHEAD];
+            bool odd = false;
+            UNROLL for (int u = 0; u < AHEAD; u++) {
+                v[u] = load4(value, (k0 + min(k + u * STEP, count - 1)) * value_size + read, value_size - read);
+                odd = odd || !finite4(v[u]);
+            }
+            UNROLL for (int u = 0; u < AHEAD; u++) {
+                const int at = k + u * STEP;
+                UNROLL for (int g = 0; g < ROWS; g++) o[g] = add_value(o[g], at < count && g < queries ? part_scores[g * PART + at] : -0.0f, v[u], odd);
+            }
+        }
+        UNROLL for (int g = 0; g < ROWS; g++) {
+            LOCAL_BARRIER;
+            lr[t] = o[g];
+            LOCAL_BARRIER;
+            if (t < WIDTH4 && g < queries) {
+                float4 v = lr[t];
+                ROLLED for (int i = 1; i < STEP; i++) v += lr[t + i * WIDTH4];
+                vstore4(v, 0, parts + ((row0 + g) * get_num_groups(0) + get_group_id(0)) * columns + column);
+            }
+        }
+    }
+}
+#endif
+
+#ifdef KERNEL_join
+#define GROUP 64
+/* One group per row and 4 * GROUP of its columns; the groups of a row share its weights, which hold scores before. A part whose sum is
+ * 0 has no values. */
+__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void join(IN(parts), IN(sums), MASKS, OUT_STORED(out), OUT(weights), OUT(lse), const long4 sizes, const int value_size, const int count, const int columns) {
+    const long row = get_group_id(0), b = row / sizes.y;
+    const int q = (int)(row - b * sizes.y), keys = (int)sizes.z, t = (int)get_local_id(0), blocks = (int)get_num_groups(1), block = (int)get_group_id(1);
+    float m = LOWEST, l = 0.0f;
+    parts += parts_offset + row * count * columns;
+    sums += sums_offset + row * count * 2;
+    SHIFT_MASKS(b);
+    for (int k = 0; k < count; k++) m = fmax(m, sums[2 * k]);
+    for (int k = 0; k < count; k++) l = fma(sums[2 * k + 1], exp2(sums[2 * k] - m), l);
+    const float inverse = l == 0.0f ? 0.0f : 1.0f / l;
+    const int column = 4 * (block * GROUP + t);
+    if (out && column < value_size) {
+        float4 v = (float4)(0.0f);
+        for (int k = 0; k < count; k++)
+            if (sums[2 * k + 1] != 0.0f) v = fma(vload4(0, parts + (long)k * columns + column), (float4)(exp2(sums[2 * k] - m)), v);
+        store4(query_mask && !QUERY_COUNTS(q) ? (float4)(0.0f) : v * inverse, out + out_offset + row * value_size + column, value_size - column);
+    }
+    if (lse && block == 0 && t == 0) lse[lse_offset + row] = l == 0.0f ? -INFINITY : (m + log2(l)) * LN2;
+    if (!weights) return;
+    weights += weights_offset + row * keys;
+    for (int k = block * GROUP + t; k < keys; k += blocks * GROUP) {
+        const bool counts = (!causal || k <= q) && (!key_mask || KEY_COUNTS(k)) && (!mask || PAIR_COUNTS(q, k));
+        weights[k] = counts ? exp2(weights[k] - m) * inverse : 0.0f;
+    }
 }
 #endif

@@ -151,8 +151,6 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN_STORED(
 
 #ifdef KERNEL_decode
 
-#define GROUP 128
-#define PART 256
 #define LANES 8
 #define KEYS (GROUP / LANES)
 #define KEYS_EACH 4
@@ -162,12 +160,6 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN_STORED(
 #define AHEAD 4 /* values in flight */
 #define SUMS4 (ROWS * KEYS * LANES / 4)
 #define SUM_AT(pair, lane) ((pair)*LANES + ((lane) + (pair) / 4) % LANES) /* turned, against bank conflicts */
-#define ROW_ITEMS (GROUP / ROWS)
-
-/* Adds w v to o; a weight whose sign is set is taken out and multiplies nothing. */
-INLINE float4 add_value(float4 o, float w, float4 v, bool odd) {
-    return fma((float4)(w), odd ? as_float4(as_int4(v) & (int4)(~(as_int(w) >> 31))) : v, o);
-}
 
 __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void decode(IN_STORED(query), IN_STORED(key), IN_STORED(value), IN_BOOL(mask), IN(bias), IN_INT(key_lengths), IN(slopes), OUT(parts), OUT(sums), const long4 query_strides, const long4 key_strides,
     const long4 value_strides, const long4 mask_strides, const long4 bias_strides, const long4 heads, const long4 widths, const int flags, const float scale, const float cap) {
@@ -187,11 +179,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void decode(IN_STORE
     parts += parts_offset;
     sums += sums_offset;
     if (count <= 0 || k0 + PART <= begin) { /* no key for any of the rows */
-        if (t < ROWS && first_row + (int)t < rows) {
-            const long at = 2 * ((row0 + t) * get_num_groups(0) + get_group_id(0));
-            sums[at] = LOWEST;
-            sums[at + 1] = 0.0f;
-        }
+        if (t < ROWS && first_row + (int)t < rows) vstore2((float2)(LOWEST, 0.0f), (row0 + t) * get_num_groups(0) + get_group_id(0), sums);
         return;
     }
     const int query_stride = (int)query_strides.z, key_stride = (int)key_strides.z, value_stride = (int)value_strides.z;
@@ -245,31 +233,9 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void decode(IN_STORE
             }
         }
     }
-    for (uint e = t; e < ROWS * PART; e += GROUP)
-        if ((int)(e % PART) >= done) weights[e] = -INFINITY;
     LOCAL_BARRIER;
-    const uint own_row = t / ROW_ITEMS, start = t % ROW_ITEMS;
-    __local float *row_weights = weights + own_row * PART;
-    float m = LOWEST, l = 0.0f;
-    ROLLED for (uint k = start; k < PART; k += ROW_ITEMS) m = fmax(m, row_weights[k]);
-    partial[t] = m;
-    LOCAL_BARRIER;
-    ROLLED for (uint x = 0; x < ROW_ITEMS; x++) m = fmax(m, partial[own_row * ROW_ITEMS + x]);
-    LOCAL_BARRIER;
-    ROLLED for (uint k = start; k < PART; k += ROW_ITEMS) {
-        const float s = row_weights[k], p = s == -INFINITY ? -0.0f : exp2(s - m); /* the sign tells what is taken out */
-        row_weights[k] = p;
-        l += p;
-    }
-    partial[t] = l;
-    LOCAL_BARRIER;
-    if (start == 0 && first_row + (int)own_row < rows) {
-        const long at = 2 * ((row0 + own_row) * get_num_groups(0) + get_group_id(0));
-        l = 0.0f;
-        ROLLED for (uint x = 0; x < ROW_ITEMS; x++) l += partial[own_row * ROW_ITEMS + x];
-        sums[at] = m;
-        sums[at + 1] = l;
-    }
+    const float2 of_row = weigh_part(weights, lr, (uint)done, t);
+    if (t % ROW_ITEMS == 0 && first_row + (int)(t / ROW_ITEMS) < rows) vstore2(of_row, (row0 + t / ROW_ITEMS) * get_num_groups(0) + get_group_id(0), sums);
     const uint column4 = t % WIDTH4;
     const int column = 4 * (int)column4;
     float4 o[ROWS];

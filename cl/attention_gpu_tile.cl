@@ -71,7 +71,7 @@ INLINE bool finite4(float4 v) {
     return zero.x + zero.y + zero.z + zero.w == 0.0f;
 }
 
-#ifdef KERNEL_tile
+#if defined(KERNEL_tile) || defined(KERNEL_values)
 
 #define GROUP (TX * TY)
 #define TQ (TY * MQ)
@@ -173,6 +173,45 @@ INLINE float take_sum(__local const float4 *partial, int i, uint ty) {
     float4 v = (float4)(0.0f);
     UNROLL for (int j = 0; j < TX / 4; j++) v += partial[(ty + i * TY) * (TX / 4) + j];
     return (v.x + v.y) + (v.z + v.w);
+}
+
+#endif
+
+#if defined(KERNEL_decode) || defined(KERNEL_few)
+
+/* ---- few queries: a group has ROWS rows of scores with a part of the keys, at most PART ---- */
+
+#define GROUP 128
+#define PART 256
+#define ROW_ITEMS (GROUP / ROWS)
+
+/* Adds w v to o; a weight whose sign is set is taken out and multiplies nothing. */
+INLINE float4 add_value(float4 o, float w, float4 v, bool odd) {
+    return fma((float4)(w), odd ? as_float4(as_int4(v) & (int4)(~(as_int(w) >> 31))) : v, o);
+}
+
+/* The first `count` scores of each row become weights; of row t / ROW_ITEMS the maximum and the sum. */
+INLINE float2 weigh_part(__local float *scores, __local float4 *shared, uint count, uint t) {
+    const uint row = t / ROW_ITEMS, start = t % ROW_ITEMS;
+    __local float *own = scores + row * PART, *partial = (__local float *)shared;
+    __local const float4 *others = shared + row * (ROW_ITEMS / 4);
+    float m = LOWEST, l = 0.0f;
+    float4 sums = (float4)(0.0f);
+    ROLLED for (uint k = start; k < count; k += ROW_ITEMS) m = fmax(m, own[k]);
+    partial[t] = m;
+    LOCAL_BARRIER;
+    ROLLED for (uint i = 0; i < ROW_ITEMS / 4; i++) m = fmax(m, fmax(fmax(others[i].x, others[i].y), fmax(others[i].z, others[i].w)));
+    LOCAL_BARRIER;
+    ROLLED for (uint k = start; k < count; k += ROW_ITEMS) {
+        const float p = own[k] == -INFINITY ? -0.0f : exp2(own[k] - m); /* the sign tells what is taken out */
+        own[k] = p;
+        l += p;
+    }
+    partial[t] = l;
+    LOCAL_BARRIER;
+    ROLLED for (uint i = 0; i < ROW_ITEMS / 4; i++) sums += others[i];
+    LOCAL_BARRIER;
+    return (float2)(m, (sums.x + sums.y) + (sums.z + sums.w));
 }
 
 #endif

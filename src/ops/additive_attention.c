@@ -160,6 +160,7 @@ static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {
 static const clattn_variant variants[] = {
     { "cpu_step", step_refusal, enqueue_step },
     { "cpu", cpu_refusal, enqueue_cpu },
+    { "gpu_step", clattn_additive_gpu_step_refusal, clattn_additive_gpu_step },
     { "gpu_tile", clattn_additive_gpu_refusal, clattn_additive_gpu },
     { "scalar", NULL, enqueue_scalar },
 };
@@ -176,7 +177,7 @@ void clattn_reference_additive_attention(const clattn_call *call, const void *ar
 
 static const char *const examples[] = {
     "additive_attention query[1,2,20] value[1,9,20] scale[20]", "additive_attention query[1,17,20] value[1,9,20] scale[20] bias[20]", "additive_attention query[1,2,20] value[1,9,20] -> scores", NULL };
-static const clattn_op_code code = { .prepare = prepare, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "gpu_tile", .reference = clattn_reference_additive_attention, .work = work, .examples = examples };
+static const clattn_op_code code = { .prepare = prepare, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "gpu_step gpu_tile", .reference = clattn_reference_additive_attention, .work = work, .examples = examples };
 static const clattn_op op_additive_attention = { "additive_attention", "softmax over keys of sum_d scale tanh(inner_scale (query + key) + bias), times the values", "Keras AdditiveAttention, Attention(score_mode=\"concat\")", sizeof(clattn_additive_attention_args), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(additive_attention)
 

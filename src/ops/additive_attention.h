@@ -6,5 +6,8 @@
 
 const char *clattn_additive_gpu_refusal(const clattn_call *call, const void *args);
 clattn_status clattn_additive_gpu(clattn_call *call, const void *args);
+/* The same for few queries. */
+const char *clattn_additive_gpu_step_refusal(const clattn_call *call, const void *args);
+clattn_status clattn_additive_gpu_step(clattn_call *call, const void *args);
 
 #endif

@@ -2,10 +2,10 @@
 #include "additive_attention.h"
 #include "gpu.h"
 
-#define COLUMN_STEP 32                         /* CHUNK in attention_gpu_tile.cl */
-#define WIDEST 256                             /* values that one pass over the scores can serve */
-#define MOST_WEIGHTS ((int64_t)1 << 26)        /* that are kept for wider ones */
-#define REACH (1 << 28)                        /* offsets inside one batch are 32 bits wide, in bytes */
+#define COLUMN_STEP 32                  /* CHUNK in attention_gpu_tile.cl */
+#define WIDEST 256                      /* value that a group has the sums of */
+#define MOST_WEIGHTS ((int64_t)1 << 26) /* that are kept for wider ones; else each WIDEST columns make the scores anew */
+#define REACH (1 << 28)                 /* offsets inside one batch are 32 bits wide, in bytes */
 
 /* See attention_gpu.c. More queries an item leave AMD too few registers, with the reciprocals' operands. */
 static const clattn_gpu_tile tiles[] = {
@@ -51,13 +51,17 @@ static bool mask_reaches_far(const clattn_tensor *mask) {
     return mask && clattn_tensor_span(mask) > 1 << 30;
 }
 
+/* What both variants ask for. */
+static const char *size_refusal(const clattn_additive_attention_args *a, const additive_sizes *s) {
+    if (s->queries > REACH || s->keys > REACH || s->size > REACH || s->value_size > REACH) return "a size is above 2^28";
+    if (reaches_far(s->queries, s->padded) || reaches_far(s->keys, s->padded) || reaches_far(s->keys, s->value_size)) return "a batch's queries, keys or values have more than 2^28 elements";
+    return mask_reaches_far(a->key_mask) || mask_reaches_far(a->query_mask) || mask_reaches_far(a->mask) ? "a mask reaches over more than 2^30 elements" : NULL;
+}
+
 const char *clattn_additive_gpu_refusal(const clattn_call *call, const void *args) {
-    const clattn_additive_attention_args *a = args;
-    const additive_sizes s = sizes_of(call, a);
-    if (s.queries > REACH || s.keys > REACH || s.size > REACH || s.value_size > REACH) return "a size is above 2^28";
-    if (reaches_far(s.queries, s.padded) || reaches_far(s.keys, s.padded) || reaches_far(s.keys, s.value_size)) return "a batch's queries, keys or values have more than 2^28 elements";
-    if (mask_reaches_far(a->key_mask) || mask_reaches_far(a->query_mask) || mask_reaches_far(a->mask)) return "a mask reaches over more than 2^30 elements";
-    return tile_of(call, &s) ? NULL : "the device's local memory or work-groups are too small";
+    const additive_sizes s = sizes_of(call, args);
+    const char *why = size_refusal(args, &s);
+    return why ? why : tile_of(call, &s) ? NULL : "the device's local memory or work-groups are too small";
 }
 
 /* What every kernel here is compiled with beside its cut: CPUs get an exact division. */
@@ -116,10 +120,92 @@ static clattn_status run_tiles(clattn_call *call, const clattn_additive_attentio
         clattn_arg_i64x4(s->batches, s->queries, s->keys, s->size), ARG_I32(s->value_size), ARG_I32(s->padded), ARG_F32(s->factor));
 }
 
+/* ---- Values wider than a group has them: the weights are kept, and the values a product of their own ---- */
+
+static const clattn_gpu_tile value_tile = { 128, 16, 16, 4, 2, 16 };
+
+/* Scores of one step of columns are made as fast as read. */
+static bool keeps_weights(const additive_sizes *s) {
+    return s->value_size > WIDEST && s->size > COLUMN_STEP && s->batches * s->queries <= MOST_WEIGHTS / (s->keys ? s->keys : 1);
+}
+
+static clattn_status run_values(clattn_call *call, const clattn_additive_attention_args *a, const additive_sizes *s, const clattn_tensor *weights) {
+    char cut[96], options[160];
+    const clattn_gpu_tile *t = &value_tile;
+    const size_t items = (size_t)(t->items_x * t->items_y), blocks = ceil_of(s->queries, t->items_y * t->queries);
+    clattn_gpu_tile_options(cut, sizeof cut, t, t->width);
+    snprintf(options, sizeof options, "%s%s%s", cut, s->value_size % t->width ? " -DTAIL" : "", aligned(a->value, s->value_size) && aligned(a->out, s->value_size) ? " -DALIGNED" : "");
+    return clattn_run_kernel(call, "additive_attention_gpu", "values", options, 3, ((size_t[]){ blocks * items, (size_t)s->batches, ceil_of(s->value_size, t->width) }), ((size_t[]){ items, 1, 1 }),
+        ARG_T(weights), ARG_T(a->value), MASK_ARGS(a), ARG_T(a->out), clattn_arg_i64x4(s->batches, s->queries, s->keys, s->size), ARG_I32(s->value_size));
+}
+
+static clattn_status run_wide(clattn_call *call, const clattn_additive_attention_args *a, const additive_sizes *s, const prepared *p) {
+    clattn_tensor own;
+    const clattn_tensor *weights = a->weights;
+    clattn_status status = CLATTN_OK;
+    if (!weights) {
+        status = clattn_scratch(call, &own, CLATTN_F32, 3, (int64_t[]){ s->batches, s->queries, s->keys });
+        weights = &own;
+    }
+    if (!status) status = run_tiles(call, a, s, p, NULL, weights);
+    return status ? status : run_values(call, a, s, weights);
+}
+
 clattn_status clattn_additive_gpu(clattn_call *call, const void *args) {
     const clattn_additive_attention_args *a = args;
     const additive_sizes s = sizes_of(call, a);
     prepared p;
     const clattn_status status = make_powers(call, a, &s, &p);
-    return status ? status : run_tiles(call, a, &s, &p, s.value_size ? a->out : NULL, a->weights);
+    if (status) return status;
+    return a->out && keeps_weights(&s) ? run_wide(call, a, &s, &p) : run_tiles(call, a, &s, &p, s.value_size ? a->out : NULL, a->weights);
+}
+
+/* ---- Few queries: the keys are split into parts ---- */
+
+enum { STEP_ITEMS = 128, LARGEST_PART = 256, PART_UNIT = 16 }; /* GROUP, PART and the keys of a group's step in additive_attention_gpu.cl */
+
+const char *clattn_additive_gpu_step_refusal(const clattn_call *call, const void *args) {
+    const clattn_additive_attention_args *a = args;
+    const additive_sizes s = sizes_of(call, a);
+    const char *why = size_refusal(a, &s);
+    if (why) return why;
+    if (s.queries > 4) return "there are more than 4 queries";
+    if (clattn_call_device(call)->max_work_group < STEP_ITEMS) return "the device's work-groups are smaller than 128";
+    return clattn_call_device(call)->local_memory < 8192 ? "the device has less than 8 KiB of local memory" : NULL;
+}
+
+/* Keys of a part: as many as leave four groups to each of the device's units. */
+static int64_t part_of(const clattn_call *call, const additive_sizes *s) {
+    const int64_t wanted = 4 * (int64_t)clattn_call_device(call)->compute_units, parts = s->batches < wanted ? wanted / (s->batches ? s->batches : 1) : 1;
+    const int64_t part = ((int64_t)ceil_of(s->keys, parts) + PART_UNIT - 1) / PART_UNIT * PART_UNIT;
+    return part < PART_UNIT ? PART_UNIT : part > LARGEST_PART ? LARGEST_PART : part;
+}
+
+/* The columns of a pass over the values: a power of two. */
+static int step_width(const additive_sizes *s) {
+    int width = 32;
+    while (width < s->value_size && width < 4 * STEP_ITEMS) width *= 2;
+    return width;
+}
+
+clattn_status clattn_additive_gpu_step(clattn_call *call, const void *args) {
+    char options[160];
+    clattn_tensor parts, sums;
+    const clattn_additive_attention_args *a = args;
+    const additive_sizes s = sizes_of(call, a);
+    const int width = step_width(&s), rows = s.queries > 2 ? 4 : s.queries > 1 ? 2 : 1, attends = a->out || a->weights || a->lse;
+    const int64_t part = part_of(call, &s), part_count = s.keys ? (int64_t)ceil_of(s.keys, part) : 1, all = s.batches * s.queries, columns = a->out ? (int64_t)ceil_of(s.value_size, width) * width : 0;
+    const bool in_vectors = aligned(a->query, s.size) && aligned(a->key, s.size) && aligned(a->value, s.value_size), tail = s.size % 4 || s.value_size % 4;
+    clattn_status status = clattn_scratch(call, &parts, CLATTN_F32, 3, (int64_t[]){ all, part_count, columns });
+    if (!status) status = clattn_scratch(call, &sums, CLATTN_F32, 3, (int64_t[]){ all, part_count, 2 });
+    if (status) return status;
+    snprintf(options, sizeof options, "-DROWS=%d -DLANES=%d -DWIDTH=%d%s%s%s", rows, s.size < 128 ? 8 : 32, width, tail ? " -DTAIL" : "", in_vectors ? " -DALIGNED" : "", accuracy(call));
+    status = clattn_run_kernel(call, "additive_attention_gpu", "few", options, 2, ((size_t[]){ (size_t)part_count * STEP_ITEMS, (size_t)s.batches }), ((size_t[]){ STEP_ITEMS, 1 }),
+        ARG_T(a->query), ARG_T(a->key), ARG_T(a->value), ARG_T(a->scale), ARG_T(a->bias), MASK_ARGS(a), ARG_T(&parts), ARG_T(&sums), ARG_T(a->weights), ARG_T(a->scores),
+        clattn_arg_i64x4(s.batches, s.queries, s.keys, s.size), ARG_I32(s.value_size), ARG_I32(part), ARG_I32(columns), ARG_F32(s.factor), ARG_I32(attends));
+    if (status || !attends) return status;
+    snprintf(options, sizeof options, "%s%s", tail ? "-DTAIL " : "", aligned(a->out, s.value_size) ? "-DALIGNED" : "");
+    const size_t blocks = a->out && s.value_size ? ceil_of(s.value_size, 256) : 1;
+    return clattn_run_kernel(call, "additive_attention_gpu", "join", options, 2, ((size_t[]){ (size_t)all * 64, blocks }), ((size_t[]){ 64, 1 }), ARG_T(&parts), ARG_T(&sums), MASK_ARGS(a), ARG_T(a->out), ARG_T(a->weights), ARG_T(a->lse),
+        clattn_arg_i64x4(s.batches, s.queries, s.keys, s.size), ARG_I32(s.value_size), ARG_I32(part_count), ARG_I32(columns));
 }
