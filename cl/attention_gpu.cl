@@ -8,10 +8,54 @@
 
 #ifdef KERNEL_tile
 
+#define ADD_PRODUCTS                                                                                                   \
+    UNROLL for (int i = 0; i < MQ; i++) UNROLL for (int j = 0; j < MK; j++) {                                          \
+        s[i][j] = fma(x[i].x, y[j].x, s[i][j]);                                                                        \
+        s[i][j] = fma(x[i].y, y[j].y, s[i][j]);                                                                        \
+        s[i][j] = fma(x[i].z, y[j].z, s[i][j]);                                                                        \
+        s[i][j] = fma(x[i].w, y[j].w, s[i][j]);                                                                        \
+    }
+
+#ifdef DIRECT
+/* The sums over all columns; rows after the last ones repeat these. */
+INLINE void add_columns(float s[MQ][MK], __global const STORED *query, __global const STORED *key, int query_stride, int key_stride, int q0, int last_query, int k0, int last_key, int depth, uint tx, uint ty) {
+    int from_query[MQ], from_key[MK];
+    UNROLL for (int i = 0; i < MQ; i++) from_query[i] = min(q0 + (int)ty + i * TY, last_query) * query_stride;
+    UNROLL for (int j = 0; j < MK; j++) from_key[j] = min(k0 + (int)tx + j * TX, last_key) * key_stride;
+    ROLLED for (int d = 0; d < depth; d += 4) {
+        float4 x[MQ], y[MK];
+        UNROLL for (int i = 0; i < MQ; i++) x[i] = load4(query, from_query[i] + d, depth - d);
+        UNROLL for (int j = 0; j < MK; j++) y[j] = load4(key, from_key[j] + d, depth - d);
+        ADD_PRODUCTS
+    }
+}
+#else
+/* CHUNK columns of `rows` rows from column d and row `first` on; rows after `last` repeat it. */
+INLINE void load_columns(__local float4 *to, __global const STORED *from, int rows, int stride, int first, int last, int d, int depth, uint t) {
+    UNROLL for (int i = 0; i < (rows + SLOT_ROWS - 1) / SLOT_ROWS; i++) {
+        const int r = (int)(t / CHUNK4) + i * SLOT_ROWS, column = d + 4 * (int)(t % CHUNK4);
+        if (rows % SLOT_ROWS && r >= rows) continue;
+        to[r * ROW4 + (int)(t % CHUNK4)] = load4(from, min(first + r, last) * stride + column, depth - column);
+    }
+}
+
+INLINE void add_chunk(float s[MQ][MK], __local const float4 *q, __local const float4 *k) {
+    ROLLED for (int c = 0; c < CHUNK4; c++) {
+        float4 x[MQ], y[MK];
+        UNROLL for (int i = 0; i < MQ; i++) x[i] = q[i * TY * ROW4 + c];
+        UNROLL for (int j = 0; j < MK; j++) y[j] = k[j * TX * ROW4 + c];
+        ADD_PRODUCTS
+    }
+}
+#endif
+
 __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN_STORED(query), IN_STORED(key), IN_STORED(value), IN_BOOL(mask), IN(bias), IN_INT(key_lengths), IN(slopes), IN(sinks), OUT_STORED(out), OUT(lse), OUT(row_sums), const long4 query_strides,
     const long4 key_strides, const long4 value_strides, const long4 out_strides, const long4 mask_strides, const long4 bias_strides, const long4 heads, const long4 widths, const int flags, const float scale, const float cap) {
-    __local float4 lq[TQ * ROW4], lkv[KEY4 > VALUE4 ? KEY4 : VALUE4], lw[TQ * TK / 4], lr[TQ * TX / 4];
-    __local int odd; /* some value of the tile is not finite */
+    __local float4 lw[TQ * TK / 4], lr[TQ * TX / 4];
+#ifndef DIRECT
+    __local float4 lq[TQ * ROW4], lkv[KEY4 > VALUE4 ? KEY4 : VALUE4];
+#endif
+    __local int odd; /* some value of the tile is not finite; with DIRECT: some score is taken out */
     __local float *weights = (__local float *)lw, *partial = (__local float *)lr;
     const uint t = get_local_id(0), tx = t % TX, ty = t / TX;
     const long head = get_group_id(1), b = head / heads.x, h = head % heads.x, kv_head = h / (heads.x / heads.y);
@@ -31,7 +75,6 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN_STORED(
     mask += mask_offset + b * mask_strides.x + h * mask_strides.y;
     bias += bias_offset + b * bias_strides.x + h * bias_strides.y;
 #endif
-    const uint row0 = t / CHUNK4, slot = t % CHUNK4;
     float m[MQ], l[MQ];
     float4 o[MQ][MV];
     UNROLL for (int i = 0; i < MQ; i++) {
@@ -43,32 +86,19 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN_STORED(
         float s[MQ][MK];
         UNROLL for (int i = 0; i < MQ; i++) UNROLL for (int j = 0; j < MK; j++) s[i][j] = 0.0f;
         if (t == 0) odd = 0;
+#ifdef DIRECT
+        add_columns(s, query, key, query_stride, key_stride, q0, queries - 1, k0, end - 1, depth, tx, ty);
+        LOCAL_BARRIER;
+#else
         ROLLED for (int d = 0; d < DEPTH; d += CHUNK) {
-            const int column = d + 4 * (int)slot;
-            if (d) LOCAL_BARRIER;
-            UNROLL for (int i = 0; i < TK / SLOT_ROWS; i++) {
-                const int r = (int)row0 + i * SLOT_ROWS;
-                lkv[r * ROW4 + (int)slot] = load4(key, min(k0 + r, end - 1) * key_stride + column, depth - column);
-            }
-            UNROLL for (int i = 0; i < (TQ + SLOT_ROWS - 1) / SLOT_ROWS; i++) {
-                const int r = (int)row0 + i * SLOT_ROWS;
-                if (TQ % SLOT_ROWS && r >= TQ) continue;
-                lq[r * ROW4 + (int)slot] = scale * load4(query, min(q0 + r, queries - 1) * query_stride + column, depth - column);
-            }
+            load_columns(lkv, key, TK, key_stride, k0, end - 1, d, depth, t);
+            load_columns(lq, query, TQ, query_stride, q0, queries - 1, d, depth, t);
             LOCAL_BARRIER;
-            __local const float4 *pq = lq + ty * ROW4, *pk = lkv + tx * ROW4;
-            ROLLED for (int c = 0; c < CHUNK4; c++) {
-                float4 x[MQ], y[MK];
-                UNROLL for (int i = 0; i < MQ; i++) x[i] = pq[i * TY * ROW4 + c];
-                UNROLL for (int j = 0; j < MK; j++) y[j] = pk[j * TX * ROW4 + c];
-                UNROLL for (int i = 0; i < MQ; i++) UNROLL for (int j = 0; j < MK; j++) {
-                    s[i][j] = fma(x[i].x, y[j].x, s[i][j]);
-                    s[i][j] = fma(x[i].y, y[j].y, s[i][j]);
-                    s[i][j] = fma(x[i].z, y[j].z, s[i][j]);
-                    s[i][j] = fma(x[i].w, y[j].w, s[i][j]);
-                }
-            }
+            add_chunk(s, lq + ty * ROW4, lkv + tx * ROW4);
+            LOCAL_BARRIER;
         }
+#endif
+        UNROLL for (int i = 0; i < MQ; i++) UNROLL for (int j = 0; j < MK; j++) s[i][j] *= scale;
 #ifdef FORM
         if (flags & HAS_CAP) {
             UNROLL for (int i = 0; i < MQ; i++) UNROLL for (int j = 0; j < MK; j++) s[i][j] = cap * tanh(s[i][j] / cap);
@@ -101,19 +131,25 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN_STORED(
                 UNROLL for (int j = 0; j < MK; j++) s[i][j] = j * TX >= rest || (uint)(ahead + j * TX - i * TY) >= span ? -INFINITY : s[i][j];
         }
         give_maxima(s, partial, tx, ty);
+#ifdef DIRECT
+        UNROLL for (int i = 0; i < MQ; i++) UNROLL for (int j = 0; j < MK; j++)
+            if (s[i][j] == -INFINITY) odd = 1;
+        LOCAL_BARRIER;
+        give_weights(s, m, l, o, lr, weights, tx, ty);
+        LOCAL_BARRIER;
+        add_values_direct(o, lw, value, value_stride, k0, end - 1, width, odd, tx, ty);
+        LOCAL_BARRIER;
+#else
         LOCAL_BARRIER;
         load_values(lkv, value, value_stride, k0, end - 1, width, t, &odd);
         give_weights(s, m, l, o, lr, weights, tx, ty);
-        LOCAL_BARRIER;
         ROLLED for (int first = 0; first < TK; first += VC) {
-            if (first) {
-                LOCAL_BARRIER;
-                load_values(lkv, value, value_stride, k0 + first, end - 1, width, t, &odd);
-                LOCAL_BARRIER;
-            }
+            LOCAL_BARRIER;
             add_values(o, lw, lkv, first, odd, tx, ty);
+            LOCAL_BARRIER;
+            if (first + VC < TK) load_values(lkv, value, value_stride, k0 + first + VC, end - 1, width, t, &odd);
         }
-        LOCAL_BARRIER;
+#endif
     }
     give_sums(l, partial, tx, ty);
     LOCAL_BARRIER;
@@ -130,7 +166,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN_STORED(
         if (q < queries) {
             UNROLL for (int j = 0; j < MV; j++) {
                 const int column = 4 * (int)(tx + j * TX);
-                store4(o[i][j] * inverse, out + q * out_strides.z + column, width - column);
+                if (column < width) store4(o[i][j] * inverse, out + q * out_strides.z + column, width - column);
             }
             if (tx == 0) lse[lse_offset + head * queries + q] = sum == 0.0f ? -INFINITY : (m[i] + log2(sum)) * LN2;
             if (tx == 0 && row_sums) vstore2((float2)(m[i] * LN2, sum), head * queries + q, row_sums + row_sums_offset);

@@ -10,7 +10,7 @@
  * where they are, for devices whose local memory lies there too.
  *
  * -D: WIDTH = columns of values rounded up, TX, TY, MQ, MK, VC; TAIL where sizes are not exact, ALIGNED where every row begins at a
- * multiple of 4 elements. */
+ * multiple of 4 elements. With DIRECT a TAIL is only one of rows that are no multiple of 4 long. */
 #include "common.cl"
 
 #define UNROLL _Pragma("unroll")
@@ -85,20 +85,6 @@ INLINE bool finite4(float4 v) {
 #define KEY4 (TK * ROW4)
 #define VALUE4 (VC * WIDTH4)
 
-/* VC rows of values from `first` on; rows after `last` repeat it. */
-INLINE void load_values(__local float4 *to, __global const STORED *value, int stride, int first, int last, int width, uint t, __local int *odd) {
-    bool finite = true;
-    UNROLL for (int i = 0; i < (VALUE4 + GROUP - 1) / GROUP; i++) {
-        const uint e = t + i * GROUP;
-        if (VALUE4 % GROUP && e >= VALUE4) continue;
-        const int row = min(first + (int)(e / WIDTH4), last), column = 4 * (int)(e % WIDTH4);
-        const float4 v = load4(value, row * stride + column, width - column);
-        to[e] = v;
-        finite = finite && finite4(v);
-    }
-    if (!finite) *odd = 1;
-}
-
 /* The first step of a tile's softmax: each item's largest scores, for the others. */
 INLINE void give_maxima(float s[MQ][MK], __local float *partial, uint tx, uint ty) {
     UNROLL for (int i = 0; i < MQ; i++) {
@@ -135,34 +121,64 @@ INLINE void give_weights(float s[MQ][MK], float *m, float *l, float4 o[MQ][MV], 
 #define ADD_VALUES(part, row)                                                                                          \
     {                                                                                                                  \
         float4 v[MV];                                                                                                  \
-        UNROLL for (int j = 0; j < MV; j++) v[j] = from[(4 * k + row) * WIDTH4 + j * TX];                              \
+        UNROLL for (int j = 0; j < MV; j++) v[j] = VALUE(4 * k + row, j);                                              \
         UNROLL for (int i = 0; i < MQ; i++) UNROLL for (int j = 0; j < MV; j++) o[i][j] = fma((float4)(w[i].part), v[j], o[i][j]); \
     }
 
-/* The third, behind a barrier: the result with VC rows of values from the tile's row `first` on. Where some are not finite nothing
- * of what is taken out may be multiplied. */
+/* The third step, behind a barrier: the result with `count` keys' values from the tile's row `first` on. Where `odd`, nothing of what is
+ * taken out may be multiplied. VALUE(k, j) is the item's j-th vector of the k-th of them. */
+#define ADD_ALL_VALUES(count)                                                                                          \
+    if (odd) {                                                                                                         \
+        __local const float *row_weights = (__local const float *)weights + ty * TK + first;                           \
+        ROLLED for (int k = 0; k < (count); k++) {                                                                     \
+            UNROLL for (int i = 0; i < MQ; i++) {                                                                      \
+                const float w = row_weights[i * TY * TK + k];                                                          \
+                const int4 counts = (int4)(~(as_int(w) >> 31));                                                        \
+                UNROLL for (int j = 0; j < MV; j++) o[i][j] = fma((float4)(w), as_float4(as_int4(VALUE(k, j)) & counts), o[i][j]); \
+            }                                                                                                          \
+        }                                                                                                              \
+    } else {                                                                                                           \
+        ROLLED for (int k = 0; k < (count) / 4; k++) {                                                                 \
+            float4 w[MQ];                                                                                              \
+            UNROLL for (int i = 0; i < MQ; i++) w[i] = weights[(ty + i * TY) * (TK / 4) + first / 4 + k];              \
+            ADD_VALUES(x, 0)                                                                                           \
+            ADD_VALUES(y, 1)                                                                                           \
+            ADD_VALUES(z, 2)                                                                                           \
+            ADD_VALUES(w, 3)                                                                                           \
+        }                                                                                                              \
+    }
+
+#ifdef DIRECT
+#define VALUE(k, j) load4(value, min(k0 + (k), last) * stride + column[j], width - column[j])
+/* All of a tile's values, from where they are; rows and vectors after the last ones repeat these. `odd` where some weight is taken out. */
+INLINE void add_values_direct(float4 o[MQ][MV], __local const float4 *weights, __global const STORED *value, int stride, int k0, int last, int width, bool odd, uint tx, uint ty) {
+    const int first = 0, last_column = (width - 1) / 4 * 4;
+    int column[MV];
+    UNROLL for (int j = 0; j < MV; j++) column[j] = min(4 * (int)(tx + j * TX), last_column);
+    ADD_ALL_VALUES(TK)
+}
+#else
+/* VC rows of values from `first` on; rows after `last` repeat it. */
+INLINE void load_values(__local float4 *to, __global const STORED *value, int stride, int first, int last, int width, uint t, __local int *odd) {
+    bool finite = true;
+    UNROLL for (int i = 0; i < (VALUE4 + GROUP - 1) / GROUP; i++) {
+        const uint e = t + i * GROUP;
+        if (VALUE4 % GROUP && e >= VALUE4) continue;
+        const int row = min(first + (int)(e / WIDTH4), last), column = 4 * (int)(e % WIDTH4);
+        const float4 v = load4(value, row * stride + column, width - column);
+        to[e] = v;
+        finite = finite && finite4(v);
+    }
+    if (!finite) *odd = 1;
+}
+
+#define VALUE(k, j) from[(k)*WIDTH4 + (j)*TX]
+/* VC rows of values; `odd` where some are not finite. */
 INLINE void add_values(float4 o[MQ][MV], __local const float4 *weights, __local const float4 *values, int first, bool odd, uint tx, uint ty) {
     __local const float4 *from = values + tx;
-    if (odd) {
-        __local const float *row_weights = (__local const float *)weights + ty * TK + first;
-        ROLLED for (int k = 0; k < VC; k++) {
-            UNROLL for (int i = 0; i < MQ; i++) {
-                const float w = row_weights[i * TY * TK + k];
-                const int4 counts = (int4)(~(as_int(w) >> 31));
-                UNROLL for (int j = 0; j < MV; j++) o[i][j] = fma((float4)(w), as_float4(as_int4(from[k * WIDTH4 + j * TX]) & counts), o[i][j]);
-            }
-        }
-    } else {
-        ROLLED for (int k = 0; k < VC / 4; k++) {
-            float4 w[MQ];
-            UNROLL for (int i = 0; i < MQ; i++) w[i] = weights[(ty + i * TY) * (TK / 4) + first / 4 + k];
-            ADD_VALUES(x, 0)
-            ADD_VALUES(y, 1)
-            ADD_VALUES(z, 2)
-            ADD_VALUES(w, 3)
-        }
-    }
+    ADD_ALL_VALUES(VC)
 }
+#endif
 
 /* What the rows' sums are at the end, from those of each item; behind a barrier after all were given. */
 INLINE void give_sums(const float *l, __local float *partial, uint tx, uint ty) {
