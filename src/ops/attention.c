@@ -502,7 +502,7 @@ static const char *const examples[] = {
     "attention query[1,1,1,300] key[1,1,70,300] value[1,1,70,300] -> out",
     NULL,
 };
-static const clattn_op_code code = { .prepare = prepare, .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "gpu_decode gpu_tile scalar", .reference = clattn_reference_attention, .work = work, .examples = examples };
+static const clattn_op_code code = { .prepare = prepare, .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "decode gpu_decode gpu_tile scalar", .reference = clattn_reference_attention, .work = work, .examples = examples };
 static const clattn_op op_attention = { "attention", "softmax(scale * Q K^T + bias) V per head", "Vaswani et al. 2017; torch scaled_dot_product_attention, keras Attention (scale=1)", sizeof(ARGS), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(attention)
 
