@@ -10,7 +10,7 @@
  * where they are, for devices whose local memory lies there too.
  *
  * -D: WIDTH = columns of values rounded up, TX, TY, MQ, MK, VC; TAIL where sizes are not exact, ALIGNED where every row begins at a
- * multiple of 4 elements. With DIRECT a TAIL is only one of rows that are no multiple of 4 long. */
+ * multiple of 4 elements. With DIRECT a TAIL is only one of rows whose length is no multiple of 4. */
 #include "common.cl"
 
 #define UNROLL _Pragma("unroll")
