@@ -422,10 +422,11 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void few(IN_STORED(q
             const int g = (int)(e / (KEYS * KEYS_EACH)), at = done + (int)(e % (KEYS * KEYS_EACH)), k = k0 + at;
             float sum = 0.0f;
             ROLLED for (uint i = 0; i < LANES4; i++) sum += quarters[e * LANES4 + i];
-            if (g >= queries || at >= count) continue;
-            if (scores) scores[scores_offset + (row0 + g) * keys + k] = sum;
-            if (weights) weights[weights_offset + (row0 + g) * keys + k] = sum * LOG2E;
-            const bool counts = (!causal || k <= g) && (!key_mask || KEY_COUNTS(k)) && (!mask || PAIR_COUNTS(g, k));
+            const bool exists = g < queries;
+            if (at >= count) continue;
+            if (scores && exists) scores[scores_offset + (row0 + g) * keys + k] = sum;
+            if (weights && exists) weights[weights_offset + (row0 + g) * keys + k] = sum * LOG2E;
+            const bool counts = exists && (!causal || k <= g) && (!key_mask || KEY_COUNTS(k)) && (!mask || PAIR_COUNTS(g, k));
             part_scores[g * PART + at] = counts ? sum * LOG2E : -INFINITY;
         }
         LOCAL_BARRIER;

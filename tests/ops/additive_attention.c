@@ -36,7 +36,7 @@ Test(additive_attention, nan_behind_masks) {
         "additive_attention query[1,20,1] value[1,9,1]:1,nan,2 key_mask[1,9]:1,0,1" ALL, "additive_attention query[1,4,1] value[1,9,1]:1,nan,2 key_mask[1,9]:1,0,1" ALL,
         "additive_attention query[1,20,8] value[1,9,1]:1,inf,2 key[1,9,8] key_mask[1,9]:1,0,1" ALL, "additive_attention query[1,20,1] value[1,9,3] key[1,9,1]:1,nan,-inf mask[1,20,9]:1,0,0" ALL,
         "additive_attention query[1,3,1] value[1,6,20]:1,2,nan key[1,6,1] key_mask[1,6]:0" ALL, "additive_attention query[2,17,1] value[2,3,1]:0.5,1,nan,nan,1,0.5 causal=true" ALL,
-        "additive_attention query[1,18,1]:1,2,nan value[1,5,4] key[1,5,1]" ALL, "additive_attention query[1,3,1]:1,2,nan value[1,5,4] key[1,5,1]" ALL, "additive_attention query[1,17,2] value[1,5,2]:1,2,3,nan causal=true" ALL, NULL });
+        "additive_attention query[1,18,1]:1,2,nan value[1,5,4] key[1,5,1]" ALL, "additive_attention query[1,3,1]:1,2,nan value[1,5,4] key[1,5,1]" ALL, "additive_attention query[1,17,2] value[1,5,2]:1,2,3,nan causal=true" ALL, "additive_attention query[1,3,3] value[1,5,4] key[1,5,3]" ALL, NULL });
 }
 
 Test(additive_attention, any_magnitude) {
@@ -54,7 +54,8 @@ Test(additive_attention, tile_edges) {
         "additive_attention query[1,31,31] value[1,31,31]" ALL, "additive_attention query[1,32,32] value[1,64,32] scale[32]" ALL, "additive_attention query[2,33,33] value[2,65,33] scale[33] bias[33]" ALL, "additive_attention query[1,65,64] value[1,63,127] key[1,63,64]" ALL,
         "additive_attention query[1,15,96] value[1,129,128] key[1,129,96] scale[96]" ALL, "additive_attention query[1,17,5] value[1,64,129] key[1,64,5]" ALL, "additive_attention query[1,5,20] value[1,66,256] key[1,66,20] scale[20]" ALL,
         "additive_attention query[1,19,32] value[1,37,257] key[1,37,32] scale[32]" ALL, "additive_attention query[2,70,40] value[2,37,300] key[2,37,40] scale[40] causal=true" ALL, "additive_attention query[1,20,33] value[1,70,523] key[1,70,33] mask[1,20,70]%0.5 query_mask[1,20]%0.5" ALL,
-        "additive_attention query[1,6,33] value[1,5,600]:1,2,3,nan key[1,5,33] mask[1,6,5]:1,0,1,1 -> out lse", "additive_attention query[3,17,33] value[3,17,260]:inf key[3,17,33] key_mask[3,17]:0" ALL, "additive_attention query[1,4,32] value[1,17,257] key[1,17,32]" ALL, NULL });
+        "additive_attention query[1,6,33] value[1,5,600]:1,2,3,nan key[1,5,33] mask[1,6,5]:1,0,1,1 -> out lse", "additive_attention query[3,17,33] value[3,17,260]:inf key[3,17,33] key_mask[3,17]:0" ALL, "additive_attention query[1,4,32] value[1,17,257] key[1,17,32]" ALL,
+        "additive_attention query[1,4,3] value[1,5,4] key[1,5,3]" ALL, NULL });
 }
 
 Test(additive_attention, few_queries) {
@@ -82,13 +83,13 @@ Test(additive_attention, some_rows_of_any_magnitude) {
         "additive_attention query[1,70,3]:20,1,0.5,-19,1 value[1,140,4] key[1,140,3]:-19.5,1,0.25,20,3,1,2 scale[3]" EVERY, "additive_attention query[1,70,2]:21,-21,0.5 value[1,100,4] key[1,100,2]:0.25,-0.25,21.5,-20 scale[2]:1,0.01" EVERY,
         "additive_attention query[1,70,2]:1,2,nan,3,4,5,6 value[1,100,4] key[1,100,2]:1,0.5,2" EVERY, "additive_attention query[1,70,2]:1,2,5 value[1,100,4] key[1,100,2]:1,0.5,2,nan,1,2,3,4,5,6,7 key_mask[1,100]:1,0,1,1,1,0,1,1,1,1,1" ALL,
         "additive_attention query[1,70,2]:1,2,5 value[1,100,4] key[1,100,2]:1,0.5,2,nan,1,2,3,4,5,6,7 key_mask[1,100]:1,0,1,1,1,1,0,1,1,1,1" ALL, "additive_attention query[1,40,2]:1,inf,5 value[1,100,4] key[1,100,2]:1,0.5,-inf,2,3" ALL,
-        SOME " bias[33]*30" EVERY, SOME " bias[33]:1,nan,2 -> out", SOME " bias[33] inner_scale=20" EVERY, SOME " inner_scale=-0.001" EVERY, STEP " bias[33]*30" EVERY, STEP " inner_scale=20" EVERY, NULL });
+        "additive_attention query[1,4,2]:1,300,-2 value[1,6,3] key[1,6,2]:0.5,-300,2,-1 scale[2]" EVERY, SOME " bias[33]*30" EVERY, SOME " bias[33]:1,nan,2 -> out", SOME " bias[33] inner_scale=20" EVERY, SOME " inner_scale=-0.001" EVERY, STEP " bias[33]*30" EVERY, STEP " inner_scale=20" EVERY, NULL });
 }
 
 Test(additive_attention, f16) {
     test_cases_f16((const char *const[]){
         "additive_attention query[2,35,20] value[2,70,20] scale[20] causal=true" EVERY, "additive_attention query[1,33,64] value[1,40,64] scale[64] bias[64]" ALL, "additive_attention query[1,17,33] value[1,40,17] key[1,40,33] key_mask[1,40]" ALL, "additive_attention query[1,9,40] value[1,40,300] key[1,40,40]" ALL,
-        "additive_attention query[2,3,128] value[2,50,256] key[2,50,128] scale[128]" EVERY, "additive_attention query[2,1,21] value[2,50,7] key[2,50,21] scale[21]" ALL, "additive_attention query[1,20,5]*200 value[1,30,7] key[1,30,5]*200 scale[5]" ALL, "additive_attention query[1,17,2] value[1,5,2]:1,2,3,nan causal=true" ALL, NULL });
+        "additive_attention query[2,3,128] value[2,50,256] key[2,50,128] scale[128]" EVERY, "additive_attention query[2,1,21] value[2,50,7] key[2,50,21] scale[21]" ALL, "additive_attention query[1,20,5]*200 value[1,30,7] key[1,30,5]*200 scale[5]" ALL, "additive_attention query[1,17,2] value[1,5,2]:1,2,3,nan causal=true" ALL, "additive_attention query[1,3,3] value[1,5,4] key[1,5,3]" ALL, NULL });
 }
 
 Test(additive_attention, outputs) {
