@@ -25,33 +25,33 @@
 #define LAST (DEPTH / 16 - 1)
 #define CHAINS 4 /* sums that do not wait for each other */
 /* The row's last vector, whole: zeros stand for what belongs to the one before. */
-INLINE float16 load_last(__global const float *from, int depth) {
-    return select(vload16(0, from + depth - 16), (float16)(0.0f), lanes16() < (int16)(DEPTH - depth));
+INLINE float16 load_last(__global const STORED *from, int depth) {
+    return select(LOAD_16(from + depth - 16), (float16)(0.0f), lanes16() < (int16)(DEPTH - depth));
 }
 
-INLINE void load_row(__local float16 *to, __global const float *from, int depth, float factor) {
-    ROLLED for (int t = 0; t < LAST; t++) to[t] = vload16(t, from) * factor;
+INLINE void load_row(__local float16 *to, __global const STORED *from, int depth, float factor) {
+    ROLLED for (int t = 0; t < LAST; t++) to[t] = LOAD_16(from + 16 * t) * factor;
     to[LAST] = load_last(from, depth) * factor;
 }
 
 /* Dot product with one key. */
-INLINE float dot_row(__local const float16 *q, __global const float *k, int depth) {
+INLINE float dot_row(__local const float16 *q, __global const STORED *k, int depth) {
     float16 sum[CHAINS];
 #pragma unroll
     for (int i = 0; i < CHAINS; i++) sum[i] = (float16)(0.0f);
     ROLLED for (int t = 0; t + CHAINS <= LAST; t += CHAINS) {
 #pragma unroll
-        for (int i = 0; i < CHAINS; i++) sum[i] = fma(q[t + i], vload16(t + i, k), sum[i]);
+        for (int i = 0; i < CHAINS; i++) sum[i] = fma(q[t + i], LOAD_16(k + 16 * (t + i)), sum[i]);
     }
 #pragma unroll
-    for (int t = LAST / CHAINS * CHAINS; t < LAST; t++) sum[t % CHAINS] = fma(q[t], vload16(t, k), sum[t % CHAINS]);
+    for (int t = LAST / CHAINS * CHAINS; t < LAST; t++) sum[t % CHAINS] = fma(q[t], LOAD_16(k + 16 * t), sum[t % CHAINS]);
     sum[CHAINS - 1] = fma(q[LAST], load_last(k, depth), sum[CHAINS - 1]);
     return sum16((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 #else
 /* The queries' rows, padded with zeros to DEPTH. */
-INLINE void load_row(__local float16 *to, __global const float *from, int depth, float factor) {
-    for (int t = 0; t < DEPTH / 16; t++) to[t] = (16 * t + 16 <= depth ? vload16(t, from) : load_some(from + 16 * t, depth - 16 * t, 0.0f)) * factor;
+INLINE void load_row(__local float16 *to, __global const STORED *from, int depth, float factor) {
+    for (int t = 0; t < DEPTH / 16; t++) to[t] = (16 * t + 16 <= depth ? LOAD_16(from + 16 * t) : load_some_stored(from + 16 * t, depth - 16 * t, 0.0f)) * factor;
 }
 
 /* Dot products of one key, whose vectors are in k. */
@@ -74,7 +74,7 @@ INLINE void store_part(__local const float16 *P, __global float *scores, long st
     }
 }
 
-SINGLE void decode(PROBLEM, IN(value), const long4 value_strides, OUT(parts), OUT(scores), const int part_keys) {
+SINGLE void decode(PROBLEM, IN_STORED(value), const long4 value_strides, OUT(parts), OUT(scores), const int part_keys) {
     __local float16 Q[ROWS * (DEPTH / 16)], P[ROWS * (BK / 16)];
     __local float *S = (__local float *)P;
     SHIFT_PROBLEM;
@@ -91,11 +91,11 @@ SINGLE void decode(PROBLEM, IN(value), const long4 value_strides, OUT(parts), OU
     for (int r = 0; r < rows * BK; r++) S[r] = -INFINITY;
     for (long j = from; j < to; j++) {
 #if DEPTH > 256
-        __global const float *k = key + j * key_strides.z;
+        __global const STORED *k = key + j * key_strides.z;
 #else
         float16 k[DEPTH / 16];
 #pragma unroll
-        for (int t = 0; t < DEPTH / 16; t++) k[t] = 16 * t + 16 <= depth ? vload16(t, key + j * key_strides.z) : load_some(key + j * key_strides.z + 16 * t, depth - 16 * t, 0.0f);
+        for (int t = 0; t < DEPTH / 16; t++) k[t] = 16 * t + 16 <= depth ? LOAD_16(key + j * key_strides.z + 16 * t) : load_some_stored(key + j * key_strides.z + 16 * t, depth - 16 * t, 0.0f);
 #endif
         for (int r = 0; r < rows; r++) {
             const long h = g * group + r / heads.z, i = r % heads.z;
@@ -130,10 +130,10 @@ SINGLE void decode(PROBLEM, IN(value), const long4 value_strides, OUT(parts), OU
             for (int t = 0; t < SUMS; t++) sum[t] = (float16)(0.0f);
             for (long j = from; j < to; j++) {
                 const float p = S[r * BK + (j - from)];
-                __global const float *v = value + j * value_strides.z + at;
+                __global const STORED *v = value + j * value_strides.z + at;
                 if (p == 0.0f) continue;
 #pragma unroll
-                for (int t = 0; t < SUMS; t++) sum[t] += p * (WIDTH > 16 || 16 * t + 16 <= width ? vload16(t, v) : load_some(v + 16 * t, width - 16 * t, 0.0f));
+                for (int t = 0; t < SUMS; t++) sum[t] += p * (WIDTH > 16 || 16 * t + 16 <= width ? LOAD_16(v + 16 * t) : load_some_stored(v + 16 * t, width - 16 * t, 0.0f));
             }
 #pragma unroll
             for (int t = 0; t < SUMS; t++) vstore16(sum[t], t, part + 16 + at);
@@ -144,7 +144,7 @@ SINGLE void decode(PROBLEM, IN(value), const long4 value_strides, OUT(parts), OU
 
 #ifdef KERNEL_decode_join
 /* One group per row: the parts' sums brought to the common maximum. */
-SINGLE void decode_join(IN(parts), OUT(out), const long4 out_strides, OUT(lse), OUT(row_sums), const long4 heads, const int width, const int part_count, IN(sinks), const int has_sinks) {
+SINGLE void decode_join(IN(parts), OUT_STORED(out), const long4 out_strides, OUT(lse), OUT(row_sums), const long4 heads, const int width, const int part_count, IN(sinks), const int has_sinks) {
     SHIFT(parts);
     SHIFT(sinks);
     SHIFT(out);
@@ -170,8 +170,8 @@ SINGLE void decode_join(IN(parts), OUT(out), const long4 out_strides, OUT(lse), 
         }
         for (int t = 0; t < SUMS; t++) {
             const float16 v = l == 0.0f ? (float16)(0.0f) : sum[t] / l;
-            if (WIDTH > 16 || 16 * t + 16 <= width) vstore16(v, t, out + at);
-            else store_some(v, width - 16 * t, out + 16 * t);
+            if (WIDTH > 16 || 16 * t + 16 <= width) STORE_16(v, out + at + 16 * t);
+            else store_some_stored(v, width - 16 * t, out + 16 * t);
         }
     }
     lse[row] = l == 0.0f ? -INFINITY : (m + log2(l)) * LN2;

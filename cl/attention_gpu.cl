@@ -1,99 +1,61 @@
-#include "common.cl"
+#include "attention_gpu_tile.cl"
 #include "attention_flags.cl"
 
-/* softmax(scale * Q K^T + bias) V for GPUs: a group holds TQ queries and goes over tiles of TK keys. GROUP = TX * TY items; item
- * (tx, ty) has the scores of MQ queries ty + i * TY with MK keys tx + j * TX, and MQ rows of the result, MV vectors of 4 columns
- * (tx + j * TX) each. Local memory holds rows as they lie, CHUNK columns of queries and keys at a time (rows padded by 4 against
- * bank conflicts), VC rows of values at a time, and the tile's weights. Scores are in units of log2. What is left rolled would
- * take half of a GPU's registers unrolled.
+/* softmax(scale * Q K^T + bias) V for GPUs, cut as in attention_gpu_tile.cl.
  *
- * -D: DEPTH, WIDTH = columns of keys and values rounded up, TX, TY, MQ, MK, VC; TAIL where these sizes are not exact, ALIGNED where
- * every row begins at a multiple of 16 bytes, EXTRA where there is a mask or a bias, FORM where there
- * is a cap or a slope. `scale` and `cap` are in units of log2. */
-
-#if defined(KERNEL_tile) || defined(KERNEL_decode)
-
-#define UNROLL _Pragma("unroll")
-#define ROLLED _Pragma("unroll 1")
-#define LOCAL_BARRIER barrier(CLK_LOCAL_MEM_FENCE)
-
-#define LOWEST -3e38f /* below every score that counts */
-
-/* `left` of the 4 columns exist. The offset in bytes is 32 bits wide: AMD then adds it to a scalar base. */
-INLINE float4 load4(__global const float *p, int at, int left) {
-    __global const float *from = (__global const float *)((__global const char *)p + (uint)at * 4u);
-#ifdef TAIL
-    if (left < 4) return (float4)(left > 0 ? from[0] : 0.0f, left > 1 ? from[1] : 0.0f, left > 2 ? from[2] : 0.0f, 0.0f);
-#endif
-#ifdef ALIGNED
-    return *(__global const float4 *)from;
-#else
-    return vload4(0, from);
-#endif
-}
-
-INLINE void store4(float4 v, __global float *to, int left) {
-#ifdef TAIL
-    if (left < 4) {
-        if (left > 0) to[0] = v.x;
-        if (left > 1) to[1] = v.y;
-        if (left > 2) to[2] = v.z;
-        return;
-    }
-#endif
-#ifdef ALIGNED
-    *(__global float4 *)to = v;
-#else
-    vstore4(v, 0, to);
-#endif
-}
-
-INLINE bool finite4(float4 v) {
-    const float4 zero = v - v;
-    return zero.x + zero.y + zero.z + zero.w == 0.0f;
-}
-
-#endif
+ * -D beside those there: DEPTH = columns of keys rounded up, EXTRA where there is a mask or a bias, FORM where there is a cap or a
+ * slope. `scale` and `cap` are in units of log2. */
 
 #ifdef KERNEL_tile
 
-#define GROUP (TX * TY)
-#define TQ (TY * MQ)
-#define TK (TX * MK)
-#define CHUNK 32
-#define CHUNK4 (CHUNK / 4)
-#define ROW4 (CHUNK4 + 1)
-#define WIDTH4 (WIDTH / 4)
-#define MV (WIDTH4 / TX)
-#define SLOT_ROWS (GROUP / CHUNK4) /* rows of a chunk that the group loads at once */
-#define KEY4 (TK * ROW4)
-#define VALUE4 (VC * WIDTH4)
-
-/* VC rows of values from `first` on; rows after `last` repeat it. */
-INLINE void load_values(__local float4 *to, __global const float *value, int stride, int first, int last, int width, uint t, __local int *odd) {
-    bool finite = true;
-    UNROLL for (int i = 0; i < (VALUE4 + GROUP - 1) / GROUP; i++) {
-        const uint e = t + i * GROUP;
-        if (VALUE4 % GROUP && e >= VALUE4) continue;
-        const int row = min(first + (int)(e / WIDTH4), last), column = 4 * (int)(e % WIDTH4);
-        const float4 v = load4(value, row * stride + column, width - column);
-        to[e] = v;
-        finite = finite && finite4(v);
+#define ADD_PRODUCTS                                                                                                   \
+    UNROLL for (int i = 0; i < MQ; i++) UNROLL for (int j = 0; j < MK; j++) {                                          \
+        s[i][j] = fma(x[i].x, y[j].x, s[i][j]);                                                                        \
+        s[i][j] = fma(x[i].y, y[j].y, s[i][j]);                                                                        \
+        s[i][j] = fma(x[i].z, y[j].z, s[i][j]);                                                                        \
+        s[i][j] = fma(x[i].w, y[j].w, s[i][j]);                                                                        \
     }
-    if (!finite) *odd = 1;
+
+#ifdef DIRECT
+/* The sums over all columns; rows after the last ones repeat these. */
+INLINE void add_columns(float s[MQ][MK], __global const STORED *query, __global const STORED *key, int query_stride, int key_stride, int q0, int last_query, int k0, int last_key, int depth, uint tx, uint ty) {
+    int from_query[MQ], from_key[MK];
+    UNROLL for (int i = 0; i < MQ; i++) from_query[i] = min(q0 + (int)ty + i * TY, last_query) * query_stride;
+    UNROLL for (int j = 0; j < MK; j++) from_key[j] = min(k0 + (int)tx + j * TX, last_key) * key_stride;
+    ROLLED for (int d = 0; d < depth; d += 4) {
+        float4 x[MQ], y[MK];
+        UNROLL for (int i = 0; i < MQ; i++) x[i] = load4(query, from_query[i] + d, depth - d);
+        UNROLL for (int j = 0; j < MK; j++) y[j] = load4(key, from_key[j] + d, depth - d);
+        ADD_PRODUCTS
+    }
+}
+#else
+/* CHUNK columns of `rows` rows from column d and row `first` on; rows after `last` repeat it. */
+INLINE void load_columns(__local float4 *to, __global const STORED *from, int rows, int stride, int first, int last, int d, int depth, uint t) {
+    UNROLL for (int i = 0; i < (rows + SLOT_ROWS - 1) / SLOT_ROWS; i++) {
+        const int r = (int)(t / CHUNK4) + i * SLOT_ROWS, column = d + 4 * (int)(t % CHUNK4);
+        if (rows % SLOT_ROWS && r >= rows) continue;
+        to[r * ROW4 + (int)(t % CHUNK4)] = load4(from, min(first + r, last) * stride + column, depth - column);
+    }
 }
 
-#define ADD_VALUES(part, row)                                                                                          \
-    {                                                                                                                  \
-        float4 v[MV];                                                                                                  \
-        UNROLL for (int j = 0; j < MV; j++) v[j] = from[(4 * k + row) * WIDTH4 + j * TX];                              \
-        UNROLL for (int i = 0; i < MQ; i++) UNROLL for (int j = 0; j < MV; j++) o[i][j] = fma((float4)(w[i].part), v[j], o[i][j]); \
+INLINE void add_chunk(float s[MQ][MK], __local const float4 *q, __local const float4 *k) {
+    ROLLED for (int c = 0; c < CHUNK4; c++) {
+        float4 x[MQ], y[MK];
+        UNROLL for (int i = 0; i < MQ; i++) x[i] = q[i * TY * ROW4 + c];
+        UNROLL for (int j = 0; j < MK; j++) y[j] = k[j * TX * ROW4 + c];
+        ADD_PRODUCTS
     }
+}
+#endif
 
-__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN(query), IN(key), IN(value), IN_BOOL(mask), IN(bias), IN_INT(key_lengths), IN(slopes), IN(sinks), OUT(out), OUT(lse), OUT(row_sums), const long4 query_strides,
+__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN_STORED(query), IN_STORED(key), IN_STORED(value), IN_BOOL(mask), IN(bias), IN_INT(key_lengths), IN(slopes), IN(sinks), OUT_STORED(out), OUT(lse), OUT(row_sums), const long4 query_strides,
     const long4 key_strides, const long4 value_strides, const long4 out_strides, const long4 mask_strides, const long4 bias_strides, const long4 heads, const long4 widths, const int flags, const float scale, const float cap) {
-    __local float4 lq[TQ * ROW4], lkv[KEY4 > VALUE4 ? KEY4 : VALUE4], lw[TQ * TK / 4], lr[TQ * TX / 4];
-    __local int odd; /* some value of the tile is not finite */
+    __local float4 lw[TQ * TK / 4], lr[TQ * TX / 4];
+#ifndef DIRECT
+    __local float4 lq[TQ * ROW4], lkv[KEY4 > VALUE4 ? KEY4 : VALUE4];
+#endif
+    __local int odd; /* some value of the tile is not finite; with DIRECT: some score is taken out */
     __local float *weights = (__local float *)lw, *partial = (__local float *)lr;
     const uint t = get_local_id(0), tx = t % TX, ty = t / TX;
     const long head = get_group_id(1), b = head / heads.x, h = head % heads.x, kv_head = h / (heads.x / heads.y);
@@ -113,7 +75,6 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN(query),
     mask += mask_offset + b * mask_strides.x + h * mask_strides.y;
     bias += bias_offset + b * bias_strides.x + h * bias_strides.y;
 #endif
-    const uint row0 = t / CHUNK4, slot = t % CHUNK4;
     float m[MQ], l[MQ];
     float4 o[MQ][MV];
     UNROLL for (int i = 0; i < MQ; i++) {
@@ -125,32 +86,19 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN(query),
         float s[MQ][MK];
         UNROLL for (int i = 0; i < MQ; i++) UNROLL for (int j = 0; j < MK; j++) s[i][j] = 0.0f;
         if (t == 0) odd = 0;
+#ifdef DIRECT
+        add_columns(s, query, key, query_stride, key_stride, q0, queries - 1, k0, end - 1, depth, tx, ty);
+        LOCAL_BARRIER;
+#else
         ROLLED for (int d = 0; d < DEPTH; d += CHUNK) {
-            const int column = d + 4 * (int)slot;
-            if (d) LOCAL_BARRIER;
-            UNROLL for (int i = 0; i < TK / SLOT_ROWS; i++) {
-                const int r = (int)row0 + i * SLOT_ROWS;
-                lkv[r * ROW4 + (int)slot] = load4(key, min(k0 + r, end - 1) * key_stride + column, depth - column);
-            }
-            UNROLL for (int i = 0; i < (TQ + SLOT_ROWS - 1) / SLOT_ROWS; i++) {
-                const int r = (int)row0 + i * SLOT_ROWS;
-                if (TQ % SLOT_ROWS && r >= TQ) continue;
-                lq[r * ROW4 + (int)slot] = scale * load4(query, min(q0 + r, queries - 1) * query_stride + column, depth - column);
-            }
+            load_columns(lkv, key, TK, key_stride, k0, end - 1, d, depth, t);
+            load_columns(lq, query, TQ, query_stride, q0, queries - 1, d, depth, t);
             LOCAL_BARRIER;
-            __local const float4 *pq = lq + ty * ROW4, *pk = lkv + tx * ROW4;
-            ROLLED for (int c = 0; c < CHUNK4; c++) {
-                float4 x[MQ], y[MK];
-                UNROLL for (int i = 0; i < MQ; i++) x[i] = pq[i * TY * ROW4 + c];
-                UNROLL for (int j = 0; j < MK; j++) y[j] = pk[j * TX * ROW4 + c];
-                UNROLL for (int i = 0; i < MQ; i++) UNROLL for (int j = 0; j < MK; j++) {
-                    s[i][j] = fma(x[i].x, y[j].x, s[i][j]);
-                    s[i][j] = fma(x[i].y, y[j].y, s[i][j]);
-                    s[i][j] = fma(x[i].z, y[j].z, s[i][j]);
-                    s[i][j] = fma(x[i].w, y[j].w, s[i][j]);
-                }
-            }
+            add_chunk(s, lq + ty * ROW4, lkv + tx * ROW4);
+            LOCAL_BARRIER;
         }
+#endif
+        UNROLL for (int i = 0; i < MQ; i++) UNROLL for (int j = 0; j < MK; j++) s[i][j] *= scale;
 #ifdef FORM
         if (flags & HAS_CAP) {
             UNROLL for (int i = 0; i < MQ; i++) UNROLL for (int j = 0; j < MK; j++) s[i][j] = cap * tanh(s[i][j] / cap);
@@ -182,69 +130,32 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN(query),
             UNROLL for (int i = 0; i < MQ; i++)
                 UNROLL for (int j = 0; j < MK; j++) s[i][j] = j * TX >= rest || (uint)(ahead + j * TX - i * TY) >= span ? -INFINITY : s[i][j];
         }
-        UNROLL for (int i = 0; i < MQ; i++) {
-            float largest = s[i][0];
-            UNROLL for (int j = 1; j < MK; j++) largest = fmax(largest, s[i][j]);
-            partial[(ty + i * TY) * TX + tx] = largest;
-        }
+        give_maxima(s, partial, tx, ty);
+#ifdef DIRECT
+        UNROLL for (int i = 0; i < MQ; i++) UNROLL for (int j = 0; j < MK; j++)
+            if (s[i][j] == -INFINITY) odd = 1;
+        LOCAL_BARRIER;
+        give_weights(s, m, l, o, lr, weights, tx, ty);
+        LOCAL_BARRIER;
+        add_values_direct(o, lw, value, value_stride, k0, end - 1, width, odd, tx, ty);
+        LOCAL_BARRIER;
+#else
         LOCAL_BARRIER;
         load_values(lkv, value, value_stride, k0, end - 1, width, t, &odd);
-        float factor[MQ];
-        UNROLL for (int i = 0; i < MQ; i++) factor[i] = m[i];
-        ROLLED for (int j = 0; j < TX / 4; j++)
-            UNROLL for (int i = 0; i < MQ; i++) {
-                const float4 v = lr[(ty + i * TY) * (TX / 4) + j];
-                factor[i] = fmax(factor[i], fmax(fmax(v.x, v.y), fmax(v.z, v.w)));
-            }
-        UNROLL for (int i = 0; i < MQ; i++) {
-            const float before = m[i];
-            float sum = 0.0f;
-            m[i] = factor[i];
-            factor[i] = exp2(before - m[i]);
-            UNROLL for (int j = 0; j < MK; j++) {
-                const float p = s[i][j] == -INFINITY ? -0.0f : exp2(s[i][j] - m[i]); /* the sign tells what is taken out */
-                sum += p;
-                weights[(ty + i * TY) * TK + tx + j * TX] = p;
-            }
-            l[i] = fma(l[i], factor[i], sum);
-            UNROLL for (int j = 0; j < MV; j++) o[i][j] *= factor[i];
-        }
-        LOCAL_BARRIER;
+        give_weights(s, m, l, o, lr, weights, tx, ty);
         ROLLED for (int first = 0; first < TK; first += VC) {
-            if (first) {
-                LOCAL_BARRIER;
-                load_values(lkv, value, value_stride, k0 + first, end - 1, width, t, &odd);
-                LOCAL_BARRIER;
-            }
-            __local const float4 *pw = lw + ty * (TK / 4) + first / 4, *from = lkv + tx;
-            if (odd) { /* nothing of what is taken out may be multiplied */
-                ROLLED for (int k = 0; k < VC; k++) {
-                    UNROLL for (int i = 0; i < MQ; i++) {
-                        const float w = weights[(ty + i * TY) * TK + first + k];
-                        const int4 counts = (int4)(~(as_int(w) >> 31));
-                        UNROLL for (int j = 0; j < MV; j++) o[i][j] = fma((float4)(w), as_float4(as_int4(from[k * WIDTH4 + j * TX]) & counts), o[i][j]);
-                    }
-                }
-            } else {
-                ROLLED for (int k = 0; k < VC / 4; k++) {
-                    float4 w[MQ];
-                    UNROLL for (int i = 0; i < MQ; i++) w[i] = pw[i * TY * (TK / 4) + k];
-                    ADD_VALUES(x, 0)
-                    ADD_VALUES(y, 1)
-                    ADD_VALUES(z, 2)
-                    ADD_VALUES(w, 3)
-                }
-            }
+            LOCAL_BARRIER;
+            add_values(o, lw, lkv, first, odd, tx, ty);
+            LOCAL_BARRIER;
+            if (first + VC < TK) load_values(lkv, value, value_stride, k0 + first + VC, end - 1, width, t, &odd);
         }
-        LOCAL_BARRIER;
+#endif
     }
-    UNROLL for (int i = 0; i < MQ; i++) partial[(ty + i * TY) * TX + tx] = l[i];
+    give_sums(l, partial, tx, ty);
     LOCAL_BARRIER;
     UNROLL for (int i = 0; i < MQ; i++) {
         const int q = q0 + (int)ty + i * TY;
-        float4 v = (float4)(0.0f);
-        UNROLL for (int j = 0; j < TX / 4; j++) v += lr[(ty + i * TY) * (TX / 4) + j];
-        float sum = (v.x + v.y) + (v.z + v.w), factor = 1.0f;
+        float sum = take_sum(lr, i, ty), factor = 1.0f;
         if (flags & HAS_SINKS) {
             const float sink = sinks[sinks_offset + h] * LOG2E, largest = fmax(m[i], sink);
             factor = exp2(m[i] - largest);
@@ -255,7 +166,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN(query),
         if (q < queries) {
             UNROLL for (int j = 0; j < MV; j++) {
                 const int column = 4 * (int)(tx + j * TX);
-                store4(o[i][j] * inverse, out + q * out_strides.z + column, width - column);
+                if (column < width) store4(o[i][j] * inverse, out + q * out_strides.z + column, width - column);
             }
             if (tx == 0) lse[lse_offset + head * queries + q] = sum == 0.0f ? -INFINITY : (m[i] + log2(sum)) * LN2;
             if (tx == 0 && row_sums) vstore2((float2)(m[i] * LN2, sum), head * queries + q, row_sums + row_sums_offset);
@@ -276,8 +187,6 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN(query),
 
 #ifdef KERNEL_decode
 
-#define GROUP 128
-#define PART 256
 #define LANES 8
 #define KEYS (GROUP / LANES)
 #define KEYS_EACH 4
@@ -287,14 +196,8 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN(query),
 #define AHEAD 4 /* values in flight */
 #define SUMS4 (ROWS * KEYS * LANES / 4)
 #define SUM_AT(pair, lane) ((pair)*LANES + ((lane) + (pair) / 4) % LANES) /* turned, against bank conflicts */
-#define ROW_ITEMS (GROUP / ROWS)
 
-/* Adds w v to o; a weight whose sign is set is taken out and multiplies nothing. */
-INLINE float4 add_value(float4 o, float w, float4 v, bool odd) {
-    return fma((float4)(w), odd ? as_float4(as_int4(v) & (int4)(~(as_int(w) >> 31))) : v, o);
-}
-
-__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void decode(IN(query), IN(key), IN(value), IN_BOOL(mask), IN(bias), IN_INT(key_lengths), IN(slopes), OUT(parts), OUT(sums), const long4 query_strides, const long4 key_strides,
+__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void decode(IN_STORED(query), IN_STORED(key), IN_STORED(value), IN_BOOL(mask), IN(bias), IN_INT(key_lengths), IN(slopes), OUT(parts), OUT(sums), const long4 query_strides, const long4 key_strides,
     const long4 value_strides, const long4 mask_strides, const long4 bias_strides, const long4 heads, const long4 widths, const int flags, const float scale, const float cap) {
     __local float4 lq[ROWS * DEPTH4], lr[SUMS4 > GROUP ? SUMS4 : GROUP];
     __local float weights[ROWS * PART];
@@ -312,11 +215,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void decode(IN(query
     parts += parts_offset;
     sums += sums_offset;
     if (count <= 0 || k0 + PART <= begin) { /* no key for any of the rows */
-        if (t < ROWS && first_row + (int)t < rows) {
-            const long at = 2 * ((row0 + t) * get_num_groups(0) + get_group_id(0));
-            sums[at] = LOWEST;
-            sums[at + 1] = 0.0f;
-        }
+        if (t < ROWS && first_row + (int)t < rows) vstore2((float2)(LOWEST, 0.0f), (row0 + t) * get_num_groups(0) + get_group_id(0), sums);
         return;
     }
     const int query_stride = (int)query_strides.z, key_stride = (int)key_strides.z, value_stride = (int)value_strides.z;
@@ -370,31 +269,9 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void decode(IN(query
             }
         }
     }
-    for (uint e = t; e < ROWS * PART; e += GROUP)
-        if ((int)(e % PART) >= done) weights[e] = -INFINITY;
     LOCAL_BARRIER;
-    const uint own_row = t / ROW_ITEMS, start = t % ROW_ITEMS;
-    __local float *row_weights = weights + own_row * PART;
-    float m = LOWEST, l = 0.0f;
-    ROLLED for (uint k = start; k < PART; k += ROW_ITEMS) m = fmax(m, row_weights[k]);
-    partial[t] = m;
-    LOCAL_BARRIER;
-    ROLLED for (uint x = 0; x < ROW_ITEMS; x++) m = fmax(m, partial[own_row * ROW_ITEMS + x]);
-    LOCAL_BARRIER;
-    ROLLED for (uint k = start; k < PART; k += ROW_ITEMS) {
-        const float s = row_weights[k], p = s == -INFINITY ? -0.0f : exp2(s - m); /* the sign tells what is taken out */
-        row_weights[k] = p;
-        l += p;
-    }
-    partial[t] = l;
-    LOCAL_BARRIER;
-    if (start == 0 && first_row + (int)own_row < rows) {
-        const long at = 2 * ((row0 + own_row) * get_num_groups(0) + get_group_id(0));
-        l = 0.0f;
-        ROLLED for (uint x = 0; x < ROW_ITEMS; x++) l += partial[own_row * ROW_ITEMS + x];
-        sums[at] = m;
-        sums[at + 1] = l;
-    }
+    const float2 of_row = weigh_part(weights, lr, (uint)done, t);
+    if (t % ROW_ITEMS == 0 && first_row + (int)(t / ROW_ITEMS) < rows) vstore2(of_row, (row0 + t / ROW_ITEMS) * get_num_groups(0) + get_group_id(0), sums);
     const uint column4 = t % WIDTH4;
     const int column = 4 * (int)column4;
     float4 o[ROWS];
@@ -427,7 +304,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void decode(IN(query
 #ifdef KERNEL_join
 #define GROUP 64
 /* One group per row. A part whose sum is 0 has no values. */
-__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void join(IN(parts), IN(sums), IN(sinks), OUT(out), OUT(lse), OUT(row_sums), const long4 out_strides, const long4 heads, const int width, const int count, const int flags) {
+__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void join(IN(parts), IN(sums), IN(sinks), OUT_STORED(out), OUT(lse), OUT(row_sums), const long4 out_strides, const long4 heads, const int width, const int count, const int flags) {
     const long row = get_group_id(0), i = row % heads.z, h = row / heads.z % heads.x, b = row / heads.z / heads.x;
     float m = -3e38f, l = 0.0f, factor = 1.0f;
     parts += parts_offset + row * count * WIDTH;
@@ -447,7 +324,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void join(IN(parts),
         float sum = 0.0f;
         for (int k = 0; k < count; k++)
             if (sums[2 * k + 1] != 0.0f) sum = fma(parts[(long)k * WIDTH + column], exp2(sums[2 * k] - own), sum);
-        out[column] = sum * inverse;
+        STORE_1(sum * inverse, out + column);
     }
     if (get_local_id(0) == 0) lse[lse_offset + row] = l == 0.0f ? -INFINITY : (m + log2(l)) * LN2;
     if (get_local_id(0) == 0 && row_sums) vstore2((float2)(m * LN2, l), row, row_sums + row_sums_offset);

@@ -9,7 +9,7 @@
 /* heads = H, Hkv, Tq, Tk; widths = D, Dv, window to the left, to the right. Strides of mask and bias are those of [B,H,Tq,Tk].
  * dropout = seed, offset, the words below which a weight is dropped. */
 #define PROBLEM                                                                                                        \
-    IN(query), IN(key), IN_BOOL(mask), IN(bias), IN_INT(key_lengths), const long4 query_strides, const long4 key_strides, const long4 mask_strides,  \
+    IN_STORED(query), IN_STORED(key), IN_BOOL(mask), IN(bias), IN_INT(key_lengths), const long4 query_strides, const long4 key_strides, const long4 mask_strides, \
         const long4 bias_strides, const long4 heads, const long4 widths, const int flags, const float scale, IN(slopes), IN(sinks), const float cap,   \
         const long4 dropout, const float kept_factor
 #define SHIFT_PROBLEM                                                                                                  \

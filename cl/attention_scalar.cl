@@ -4,12 +4,12 @@
 
 #if defined(KERNEL_scalar) || defined(KERNEL_scalar_weights) || defined(KERNEL_scalar_key_sums)
 /* The score of one pair; -inf where mask or bias takes it out. */
-INLINE float pair_score(__global const float *q, long q_step, __global const float *k, long k_step, long depth, __global const uchar *mask, __global const float *bias, int flags, float scale, float cap, float slope, long distance) {
+INLINE float pair_score(__global const STORED *q, long q_step, __global const STORED *k, long k_step, long depth, __global const uchar *mask, __global const float *bias, int flags, float scale, float cap, float slope, long distance) {
     float sum = 0;
     if ((flags & HAS_MASK) && !*mask) return -INFINITY;
     const float b = flags & HAS_BIAS ? *bias : 0.0f;
     if (b == -INFINITY) return b;
-    for (long d = 0; d < depth; d++) sum += q[d * q_step] * k[d * k_step];
+    for (long d = 0; d < depth; d++) sum += LOAD_1(q + d * q_step) * LOAD_1(k + d * k_step);
     sum *= scale;
     if (flags & HAS_CAP) sum = cap * tanh(sum / cap);
     sum += b;
@@ -27,7 +27,7 @@ INLINE float weight_of(float score, long row, __global const float *row_sums) {
 #ifdef KERNEL_scalar
 #define CHUNK 32
 /* One work-item per row and CHUNK of the value's width; the softmax is online. */
-__kernel void scalar(PROBLEM, IN(value), const long4 value_strides, OUT(out), const long4 out_strides, OUT(lse), OUT(row_sums), const long items SEQUENCES) {
+__kernel void scalar(PROBLEM, IN_STORED(value), const long4 value_strides, OUT_STORED(out), const long4 out_strides, OUT(lse), OUT(row_sums), const long items SEQUENCES) {
     const long n = get_global_id(0);
     if (n >= items) return;
     SHIFT_PROBLEM;
@@ -72,10 +72,10 @@ __kernel void scalar(PROBLEM, IN(value), const long4 value_strides, OUT(out), co
         if (philox_1((ulong)(pair + j), (ulong)dropout.y, (ulong)dropout.x) < (uint)dropout.z) continue;
         p *= kept_factor;
 #endif
-        for (int d = 0; d < width; d++) sums[d] += p * value[j * value_strides.z + d * value_strides.w];
+        for (int d = 0; d < width; d++) sums[d] += p * LOAD_1(value + j * value_strides.z + d * value_strides.w);
     }
     out += b * out_strides.x + h * out_strides.y + i * out_strides.z + start * out_strides.w;
-    for (int d = 0; d < width; d++) out[d * out_strides.w] = l == 0 ? 0.0f : sums[d] / l;
+    for (int d = 0; d < width; d++) STORE_1(l == 0 ? 0.0f : sums[d] / l, out + d * out_strides.w);
     if (start > 0) return;
     lse[row] = l == 0 ? -INFINITY : m + log(l);
     if (row_sums) vstore2((float2)(m, l), row, row_sums + row_sums_offset);

@@ -57,14 +57,14 @@ INLINE bool crosses_edge(span s, int from, int to) {
     return to > min(s.length, s.query + s.shift + s.right + 1) || from < s.query + BQ - 1 + s.shift - s.left;
 }
 
-INLINE void load_queries(__local float16 *Qt, __global const float *query, long stride, int depth, int rows, float factor) {
+INLINE void load_queries(__local float16 *Qt, __global const STORED *query, long stride, int depth, int rows, float factor) {
     for (int j = 0; j < NVQ; j++) {
         for (int d = 0; d < DEPTH; d += 16) {
             float16 a[16];
 #pragma unroll
             for (int i = 0; i < 16; i++) {
-                __global const float *from = query + min(16 * j + i, rows - 1) * stride + d;
-                a[i] = (d + 16 <= depth ? vload16(0, from) : load_some(from, depth - d, 0.0f)) * factor;
+                __global const STORED *from = query + min(16 * j + i, rows - 1) * stride + d;
+                a[i] = (d + 16 <= depth ? LOAD_16(from) : load_some_stored(from, depth - d, 0.0f)) * factor;
             }
             transpose_16(a);
 #pragma unroll
@@ -140,10 +140,10 @@ INLINE float16 shape_score(float16 score, span range, int16 lanes) {
 #endif
 
 /* S = the scores of keys k0..k0+nk-1, -inf where taken out; `m` takes their maxima. Rows of keys after `limit` are not read. */
-INLINE void score_tile(__local float16 *S, __local const float16 *Qt, __global const float *key, long stride, int depth, span range, int k0, int nk, int limit, float16 *m) {
+INLINE void score_tile(__local float16 *S, __local const float16 *Qt, __global const STORED *key, long stride, int depth, span range, int k0, int nk, int limit, float16 *m) {
     for (int kk = 0; kk < nk; kk += MRS) {
         float16 acc[MRS][NVQ];
-        __global const float *rows[MRS];
+        __global const STORED *rows[MRS];
 #pragma unroll
         for (int i = 0; i < MRS; i++) {
             rows[i] = key + min(k0 + kk + i, limit - 1) * stride;
@@ -157,7 +157,7 @@ INLINE void score_tile(__local float16 *S, __local const float16 *Qt, __global c
             for (int j = 0; j < NVQ; j++) q[j] = Qt[d * NVQ + j];
 #pragma unroll
             for (int i = 0; i < MRS; i++) {
-                const float16 k = (float16)(rows[i][d]);
+                const float16 k = (float16)(LOAD_1(rows[i] + d));
 #pragma unroll
                 for (int j = 0; j < NVQ; j++) acc[i][j] = fma(k, q[j], acc[i][j]);
             }

@@ -1,16 +1,16 @@
 /* Additive attention: softmax over keys of sum_d scale_d tanh(inner_scale (q_d + k_d) + bias_d), times the values. */
-#include "op.h"
+#include "additive_attention.h"
 
 static const clattn_field fields[] = {
-    CLATTN_IN(clattn_additive_attention_args, query, "B,Tq,D", 0, "queries"),
-    CLATTN_IN(clattn_additive_attention_args, value, "B,Tk,Dv", 0, "values"),
-    CLATTN_IN(clattn_additive_attention_args, key, "B,Tk,D", CLATTN_FIELD_OPTIONAL, "keys; absent = value"),
+    CLATTN_IN(clattn_additive_attention_args, query, "B,Tq,D", CLATTN_FIELD_STORED, "queries"),
+    CLATTN_IN(clattn_additive_attention_args, value, "B,Tk,Dv", CLATTN_FIELD_STORED, "values"),
+    CLATTN_IN(clattn_additive_attention_args, key, "B,Tk,D", CLATTN_FIELD_OPTIONAL | CLATTN_FIELD_STORED, "keys; absent = value"),
     CLATTN_IN(clattn_additive_attention_args, scale, "D", CLATTN_FIELD_OPTIONAL, "weight of each tanh; absent = ones"),
     CLATTN_IN(clattn_additive_attention_args, bias, "D", CLATTN_FIELD_OPTIONAL, "added inside the tanh"),
     CLATTN_IN_BOOL(clattn_additive_attention_args, key_mask, "B,Tk", CLATTN_FIELD_OPTIONAL | CLATTN_FIELD_STRIDED, "true = attend this key"),
     CLATTN_IN_BOOL(clattn_additive_attention_args, query_mask, "B,Tq", CLATTN_FIELD_OPTIONAL | CLATTN_FIELD_STRIDED, "false zeroes the row of out only"),
     CLATTN_IN_BOOL(clattn_additive_attention_args, mask, "B,Tq,Tk", CLATTN_FIELD_OPTIONAL | CLATTN_FIELD_STRIDED, "true = attend"),
-    CLATTN_OUT(clattn_additive_attention_args, out, "out", "B,Tq,Dv", 0, "weighted sums of the values"),
+    CLATTN_OUT(clattn_additive_attention_args, out, "out", "B,Tq,Dv", CLATTN_FIELD_STORED, "weighted sums of the values"),
     CLATTN_OUT(clattn_additive_attention_args, weights, "weights", "B,Tq,Tk", CLATTN_FIELD_OPTIONAL, "softmax of the scores"),
     CLATTN_OUT(clattn_additive_attention_args, lse, "lse", "B,Tq", CLATTN_FIELD_OPTIONAL, "logarithm of the sum of the scores' exponentials"),
     CLATTN_OUT(clattn_additive_attention_args, scores, "scores", "B,Tq,Tk", CLATTN_FIELD_OPTIONAL, "of all pairs, masked or not"),
@@ -167,6 +167,8 @@ static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {
 static const clattn_variant variants[] = {
     { "cpu_step", step_refusal, enqueue_step },
     { "cpu", cpu_refusal, enqueue_cpu },
+    { "gpu_step", clattn_additive_gpu_step_refusal, clattn_additive_gpu_step },
+    { "gpu_tile", clattn_additive_gpu_refusal, clattn_additive_gpu },
     { "scalar", NULL, enqueue_scalar },
 };
 
@@ -182,7 +184,7 @@ void clattn_reference_additive_attention(const clattn_call *call, const void *ar
 
 static const char *const examples[] = {
     "additive_attention query[1,2,20] value[1,9,20] scale[20]", "additive_attention query[1,17,20] value[1,9,20] scale[20] bias[20]", "additive_attention query[1,2,20] value[1,9,20] -> scores", NULL };
-static const clattn_op_code code = { .prepare = prepare, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_additive_attention, .work = work, .examples = examples };
+static const clattn_op_code code = { .prepare = prepare, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "gpu_step gpu_tile", .reference = clattn_reference_additive_attention, .work = work, .examples = examples };
 static const clattn_op op_additive_attention = { "additive_attention", "softmax over keys of sum_d scale tanh(inner_scale (query + key) + bias), times the values", "Keras AdditiveAttention, Attention(score_mode=\"concat\")", sizeof(clattn_additive_attention_args), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(additive_attention)
 

@@ -4,27 +4,27 @@
 static const char *const causal_words[] = { "none", "top_left", "bottom_right", NULL };
 static const char *const stage_words[] = { "raw", "softcap", "bias", "softmax", NULL };
 
-enum { STRIDED = CLATTN_FIELD_STRIDED, OPTIONAL = CLATTN_FIELD_OPTIONAL };
+enum { STRIDED = CLATTN_FIELD_STRIDED, OPTIONAL = CLATTN_FIELD_OPTIONAL, STORED = CLATTN_FIELD_STORED };
 
 #define ARGS clattn_attention_args
 static const clattn_field fields[] = {
-    CLATTN_IN(ARGS, query, "B,H,Tq,D", STRIDED, "queries; [B,Tq,H,D] is a choice of strides"),
-    CLATTN_IN(ARGS, key, "B,Hkv,L,D", STRIDED, "keys; query head h reads key/value head h / (H / Hkv)"),
-    CLATTN_IN(ARGS, value, "B,Hkv,L,Dv", STRIDED, "values"),
+    CLATTN_IN(ARGS, query, "B,H,Tq,D", STRIDED | STORED, "queries; [B,Tq,H,D] is a choice of strides"),
+    CLATTN_IN(ARGS, key, "B,Hkv,L,D", STRIDED | STORED, "keys; query head h reads key/value head h / (H / Hkv)"),
+    CLATTN_IN(ARGS, value, "B,Hkv,L,Dv", STRIDED | STORED, "values"),
     CLATTN_IN_BOOL(ARGS, mask, "~B,H,Tq,P+L", OPTIONAL | STRIDED, "true = attend; broadcast from the right, rank 1-4"),
     CLATTN_IN(ARGS, bias, "~B,H,Tq,P+L", OPTIONAL | STRIDED, "added to the scaled scores; -inf excludes"),
     CLATTN_IN(ARGS, alibi_slopes, "H|B,H", OPTIONAL, "adds -slope * distance"),
     CLATTN_IN_INT_LIMITED(ARGS, key_lengths, "B", "<=P+L", OPTIONAL, "keys from there on are excluded; clamped to 0..Tk"),
     CLATTN_IN(ARGS, sinks, "H", OPTIONAL, "a logit per head that joins the denominator"),
-    CLATTN_IN(ARGS, past_key, "B,Hkv,P,D", OPTIONAL | STRIDED, "keys before `key`"),
-    CLATTN_IN(ARGS, past_value, "B,Hkv,P,Dv", OPTIONAL | STRIDED, "values before `value`"),
-    CLATTN_OUT(ARGS, out, "out", "B,H,Tq,Dv", STRIDED, "softmax-weighted values; 0 where no key may be attended"),
+    CLATTN_IN(ARGS, past_key, "B,Hkv,P,D", OPTIONAL | STRIDED | STORED, "keys before `key`"),
+    CLATTN_IN(ARGS, past_value, "B,Hkv,P,Dv", OPTIONAL | STRIDED | STORED, "values before `value`"),
+    CLATTN_OUT(ARGS, out, "out", "B,H,Tq,Dv", STRIDED | STORED, "softmax-weighted values; 0 where no key may be attended"),
     CLATTN_OUT(ARGS, lse, "lse", "B,H,Tq", OPTIONAL, "natural logarithm of the sum of exponentials of the scores; -inf for no key"),
     CLATTN_OUT(ARGS, weights, "weights", "B,H,Tq,P+L", OPTIONAL, "the softmax"),
     CLATTN_OUT(ARGS, scores, "scores", "B,H,Tq,P+L", OPTIONAL, "the scores at scores_stage"),
     CLATTN_OUT(ARGS, key_sums, "key_sums", "B,H,P+L", OPTIONAL, "the weights' sums over the queries"),
-    CLATTN_OUT(ARGS, present_key, "present_key", "B,Hkv,P+L,D", OPTIONAL | STRIDED, "past_key and key joined"),
-    CLATTN_OUT(ARGS, present_value, "present_value", "B,Hkv,P+L,Dv", OPTIONAL | STRIDED, "past_value and value joined"),
+    CLATTN_OUT(ARGS, present_key, "present_key", "B,Hkv,P+L,D", OPTIONAL | STRIDED | STORED, "past_key and key joined"),
+    CLATTN_OUT(ARGS, present_value, "present_value", "B,Hkv,P+L,Dv", OPTIONAL | STRIDED | STORED, "past_value and value joined"),
     CLATTN_PARAM(ARGS, scale, "scale", CLATTN_FIELD_FLOAT, 0, 0, 0, "multiplies the scores; 0 = 1/sqrt(D)"),
     CLATTN_PARAM(ARGS, softcap, "softcap", CLATTN_FIELD_FLOAT, 0, 0, 3e38, "c * tanh(score / c), before the bias; 0 = off"),
     CLATTN_PARAM_WORD(ARGS, causal, "causal", causal_words, 0, "top_left: key <= query; bottom_right: counted from the last key"),
@@ -83,6 +83,11 @@ static attention_problem problem_of(const clattn_call *call, const clattn_attent
     return p;
 }
 
+/* How the kernels store queries, keys, values and the result. */
+static clattn_dtype stored_type(const clattn_call *call) {
+    return call->half ? CLATTN_F16 : CLATTN_F32;
+}
+
 /* Whether an output is made of the weights. */
 static bool makes_weights(const clattn_attention_args *a) {
     return a->weights || a->key_sums || (a->scores && a->scores_stage == CLATTN_SCORES_SOFTMAX);
@@ -92,7 +97,7 @@ clattn_status clattn_attention_add_results(clattn_call *call, attention_problem 
     clattn_status status = CLATTN_OK;
     if (!p->tensors.out) {
         clattn_tensor *own = &p->own[p->own_count++];
-        status = clattn_scratch(call, own, CLATTN_F32, 4, (int64_t[]){ p->batches, p->heads, p->queries, p->value_depth });
+        status = clattn_scratch(call, own, stored_type(call), 4, (int64_t[]){ p->batches, p->heads, p->queries, p->value_depth });
         p->tensors.out = own;
     }
     if (!status && !p->tensors.lse) {
@@ -120,7 +125,7 @@ static clattn_status join(clattn_call *call, attention_problem *p, const clattn_
     if (!past && !present) return status;
     if (!present) {
         present = &p->own[p->own_count++];
-        status = clattn_scratch(call, present, CLATTN_F32, 4, (int64_t[]){ p->batches, p->kv_heads, p->keys, last->shape[3] });
+        status = clattn_scratch(call, present, stored_type(call), 4, (int64_t[]){ p->batches, p->kv_heads, p->keys, last->shape[3] });
     }
     const clattn_tensor end = clattn_tensor_sliced(present, 2, p->keys - last->shape[2], last->shape[2]);
     if (!status && past) {
@@ -255,7 +260,7 @@ static const char *cpu_refusal(const clattn_call *call, const void *raw) {
 static clattn_status pack_rows(clattn_call *call, attention_problem *p, const clattn_tensor **tensor) {
     if ((*tensor)->strides[3] == 1 || (*tensor)->shape[3] == 1) return CLATTN_OK;
     clattn_tensor *own = &p->own[p->own_count++];
-    clattn_status status = clattn_scratch(call, own, CLATTN_F32, 4, (*tensor)->shape);
+    clattn_status status = clattn_scratch(call, own, stored_type(call), 4, (*tensor)->shape);
     if (!status) status = clattn_copy(call, own, *tensor);
     *tensor = own;
     return status;
@@ -526,7 +531,7 @@ static const char *const examples[] = {
     "attention query[1,1,1,300] key[1,1,70,300] value[1,1,70,300] -> out",
     NULL,
 };
-static const clattn_op_code code = { .prepare = prepare, .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_attention, .work = work, .examples = examples,
+static const clattn_op_code code = { .prepare = prepare, .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "decode gpu_decode gpu_tile scalar", .reference = clattn_reference_attention, .work = work, .examples = examples,
     .tunables = tunables, .shape_class = shape_class, .kernels = "attention attention_gpu", .tuning_cases = tuning_cases };
 static const clattn_op op_attention = { "attention", "softmax(scale * Q K^T + bias) V per head", "Vaswani et al. 2017; torch scaled_dot_product_attention, keras Attention (scale=1)", sizeof(ARGS), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(attention)

@@ -33,9 +33,15 @@ static int tile_width(const gpu_tile *t, const attention_problem *p) {
     return rounded_up(p->value_depth, 4 * t->items_x);
 }
 
-static size_t tile_bytes(const gpu_tile *t, const attention_problem *p) {
+/* Where local memory is as far as any, only weights and what items exchange go there: -DDIRECT. */
+static bool reads_in_place(const clattn_call *call) {
+    return clattn_call_gpu(call)->local_is_memory;
+}
+
+static size_t tile_bytes(const gpu_tile *t, const attention_problem *p, bool in_place) {
     const int row = 36, rows = t->items_y * t->queries, keys = t->items_x * t->keys, values = t->value_rows * tile_width(t, p); /* floats */
-    return 4 * (size_t)(rows * row + (keys * row > values ? keys * row : values) + rows * keys + rows * t->items_x + 4);
+    const int copied = in_place ? 0 : rows * row + (keys * row > values ? keys * row : values);
+    return 4 * (size_t)(copied + rows * keys + rows * t->items_x + 4);
 }
 
 static const gpu_tile *tile_of(const clattn_call *call, const attention_problem *p) {
@@ -44,7 +50,7 @@ static const gpu_tile *tile_of(const clattn_call *call, const attention_problem 
     int at = 0;
     const bool simple = !(p->flags & (ATTENTION_MASK | ATTENTION_BIAS)) || !(p->flags & (ATTENTION_CAP | ATTENTION_SLOPES));
     for (const gpu_tile *t = clattn_call_gpu(call)->few_registers ? small_tiles : tiles; t->width; t++)
-        if ((++at == row || !row) && p->value_depth <= t->width && (simple || !t->simple) && tile_bytes(t, p) <= device->local_memory && (size_t)(t->items_x * t->items_y) <= device->max_work_group) return t;
+        if ((++at == row || !row) && p->value_depth <= t->width && (simple || !t->simple) && tile_bytes(t, p, reads_in_place(call)) <= device->local_memory && (size_t)(t->items_x * t->items_y) <= device->max_work_group) return t;
     return NULL;
 }
 
@@ -80,23 +86,25 @@ static bool aligned(const clattn_tensor *tensor) {
     return tensor->offset % 4 == 0 && tensor->strides[0] % 4 == 0 && tensor->strides[1] % 4 == 0 && tensor->strides[2] % 4 == 0;
 }
 
-/* How both kernels are compiled; `cut` is what else they are cut by. */
-static void set_options(char *text, size_t size, const attention_problem *p, int width, const char *cut) {
+/* How both kernels are compiled; `cut` is what else they are cut by. Rows read in place are not read beyond their end. */
+static void set_options(char *text, size_t size, const attention_problem *p, int width, bool in_place, const char *cut) {
     const clattn_attention_args *a = &p->tensors;
     char features[64];
     const int depth = rounded_up(p->depth, 32);
-    const bool whole = depth == p->depth && width == p->value_depth, in_vectors = aligned(a->query) && aligned(a->key) && aligned(a->value) && aligned(a->out);
+    const bool whole = in_place ? p->depth % 4 == 0 && p->value_depth % 4 == 0 : depth == p->depth && width == p->value_depth;
+    const bool in_vectors = aligned(a->query) && aligned(a->key) && aligned(a->value) && aligned(a->out);
     clattn_attention_features(features, sizeof features, p, false);
     snprintf(text, size, "-DDEPTH=%d -DWIDTH=%d %s%s%s%s", depth, width, cut, whole ? "" : " -DTAIL", in_vectors ? " -DALIGNED" : "", features);
 }
 
 clattn_status clattn_attention_gpu_run(clattn_call *call, attention_problem *p) {
     char options[200], cut[80];
+    const bool in_place = reads_in_place(call);
     const gpu_tile *t = tile_of(call, p);
     const clattn_attention_args *a = &p->tensors;
     const size_t items = (size_t)(t->items_x * t->items_y), rows = (size_t)(t->items_y * t->queries), blocks = ((size_t)p->queries + rows - 1) / rows;
-    snprintf(cut, sizeof cut, "-DTX=%d -DTY=%d -DMQ=%d -DMK=%d -DVC=%d", t->items_x, t->items_y, t->queries, t->keys, t->value_rows);
-    set_options(options, sizeof options, p, tile_width(t, p), cut);
+    snprintf(cut, sizeof cut, "-DTX=%d -DTY=%d -DMQ=%d -DMK=%d -DVC=%d%s", t->items_x, t->items_y, t->queries, t->keys, t->value_rows, in_place ? " -DDIRECT" : "");
+    set_options(options, sizeof options, p, tile_width(t, p), in_place, cut);
     return clattn_run_kernel(call, "attention_gpu", "tile", options, 2, ((size_t[]){ blocks * items, (size_t)(p->batches * p->heads) }), ((size_t[]){ items, 1 }), ARG_T(a->query), ARG_T(a->key), ARG_T(a->value), ARG_T(a->mask), ARG_T(a->bias), ARG_T(a->key_lengths), ARG_T(a->alibi_slopes), ARG_T(a->sinks), ARG_T(a->out), ARG_T(a->lse), ARG_T(p->row_sums),
         clattn_arg_strides4(a->query), clattn_arg_strides4(a->key), clattn_arg_strides4(a->value), clattn_arg_strides4(a->out), clattn_attention_extra_strides(p, a->mask), clattn_attention_extra_strides(p, a->bias), clattn_arg_i64x4(p->heads, p->kv_heads, p->queries, p->keys), clattn_arg_i64x4(p->depth, p->value_depth, p->left, p->right), ARG_I32(p->flags), LOG2_UNITS(p->scale), LOG2_UNITS(a->softcap));
 }
@@ -149,7 +157,7 @@ clattn_status clattn_attention_gpu_decode_run(clattn_call *call, attention_probl
     if (!status) status = clattn_scratch(call, &sums, CLATTN_F32, 3, (int64_t[]){ all, part_count, 2 });
     if (status) return status;
     snprintf(cut, sizeof cut, "-DROWS=%d", rows);
-    set_options(options, sizeof options, p, width, cut);
+    set_options(options, sizeof options, p, width, false, cut);
     status = clattn_run_kernel(call, "attention_gpu", "decode", options, 2, ((size_t[]){ (size_t)part_count * DECODE_ITEMS, (size_t)(blocks * p->batches * p->kv_heads) }), ((size_t[]){ DECODE_ITEMS, 1 }), ARG_T(a->query), ARG_T(a->key), ARG_T(a->value), ARG_T(a->mask), ARG_T(a->bias), ARG_T(a->key_lengths), ARG_T(a->alibi_slopes), ARG_T(&parts), ARG_T(&sums),
         clattn_arg_strides4(a->query), clattn_arg_strides4(a->key), clattn_arg_strides4(a->value), clattn_attention_extra_strides(p, a->mask), clattn_attention_extra_strides(p, a->bias), clattn_arg_i64x4(p->heads, p->kv_heads, p->queries, p->keys), clattn_arg_i64x4(p->depth, p->value_depth, p->left, p->right), ARG_I32(p->flags), LOG2_UNITS(p->scale), LOG2_UNITS(a->softcap));
     if (status) return status;

@@ -43,3 +43,25 @@ const clattn_gpu *clattn_gpu_of(const clattn_device_info *device) {
 const clattn_gpu *clattn_call_gpu(const clattn_call *call) {
     return clattn_gpu_of(clattn_call_device(call));
 }
+
+/* ---- Tiles ---- */
+
+int clattn_gpu_tile_width(const clattn_gpu_tile *t, int64_t size) {
+    const int unit = 4 * t->items_x;
+    return (int)((size + unit - 1) / unit) * unit;
+}
+
+static size_t bytes_of(const clattn_gpu_tile *t, int64_t size) {
+    const int row = 36, rows = t->items_y * t->queries, keys = t->items_x * t->keys, values = t->value_rows * clattn_gpu_tile_width(t, size); /* floats */
+    const int own = 72;                                                                                                                        /* of the kernel around */
+    return 4 * (size_t)(rows * row + (keys * row > values ? keys * row : values) + rows * keys + rows * t->items_x + own);
+}
+
+bool clattn_gpu_tile_fits(const clattn_call *call, const clattn_gpu_tile *t, int64_t size) {
+    const clattn_device_info *device = clattn_call_device(call);
+    return bytes_of(t, size) <= device->local_memory && (size_t)(t->items_x * t->items_y) <= device->max_work_group;
+}
+
+void clattn_gpu_tile_options(char *text, size_t capacity, const clattn_gpu_tile *t, int64_t size) {
+    snprintf(text, capacity, "-DWIDTH=%d -DTX=%d -DTY=%d -DMQ=%d -DMK=%d -DVC=%d", clattn_gpu_tile_width(t, size), t->items_x, t->items_y, t->queries, t->keys, t->value_rows);
+}

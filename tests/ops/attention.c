@@ -80,6 +80,17 @@ Test(attention, few_queries) {
         "attention query[1,1,4,2] key[1,1,4,2]:1,2,3,4,nan,inf,-inf,nan value[1,1,4,3]:1,2,3,4,5,6,nan,inf,nan,-inf,nan,nan mask[4]:1,1,0,0" OUTPUTS, NULL });
 }
 
+/* Read and written as it is by the kernels for GPUs and by decode; aligned and not, with tails, in few and in many queries. */
+Test(attention, f16) {
+    test_cases_f16((const char *const[]){
+        "attention query[1,2,70,64] key[1,2,70,64] value[1,2,70,64] causal=top_left" OUTPUTS, "attention query[2,4,37,16] key[2,2,45,16] value[2,2,45,20] mask[37,45] bias[45]:0.5,-inf,1 alibi_slopes[4]:0.5,0.1 softcap=3" OUTPUTS,
+        "attention query[1,1,17,59] key[1,1,33,59] value[1,1,33,111]" OUTPUTS, "attention query[1,1,5,130] key[1,1,9,130] value[1,1,9,3] sinks[1]" OUTPUTS, "attention query[2,4,2,64] key[2,2,300,64] value[2,2,300,64] key_lengths[2]:257,0" OUTPUTS,
+        "attention query[2,4,2,21] key[2,2,70,21] value[2,2,70,33] window_left=9" OUTPUTS, "attention query[1,2,7,16] key[1,2,9,16] value[1,2,9,12] past_key[1,2,5,16] past_value[1,2,5,12] causal=bottom_right -> out lse weights scores key_sums present_key present_value",
+        "attention query[1,1,5,2] key[1,1,4,2]:1,2,3,4,nan,inf,-inf,nan value[1,1,4,3]:1,2,3,4,5,6,nan,inf,nan,-inf,nan,nan mask[4]:1,1,0,0" OUTPUTS, "attention query[1,1,4,2] key[1,1,4,2]:1,2,3,4,nan,inf,-inf,nan value[1,1,4,3]:1,2,3,4,5,6,nan,inf,nan,-inf,nan,nan key_lengths[1]:2" OUTPUTS,
+        "attention query[2,4,1,40] key[2,2,300,40] value[2,2,300,50] mask[300]:1,0,1 softcap=3 scores_stage=softcap -> out weights scores", "attention query[1,2,3,300] key[1,2,270,300] value[1,2,270,290] causal=bottom_right" OUTPUTS,
+        "attention query[1,2,3,4] key[1,2,0,4] value[1,2,0,5]" OUTPUTS, NULL });
+}
+
 /* Heads that do not fit the registers, and at the end of the first table the widest that do. */
 #define WIDE "attention query[2,4,2,300] key[2,2,270,300] value[2,2,270,523]"
 

@@ -17,6 +17,11 @@ static const char *const cases[] = {
     "attention query[1,8,1,128] key[1,1,300,128] value[1,1,300,128] -> out",
     "attention query[1,4,1,128] key[1,1,300,128] value[1,1,300,128] mask[300] softcap=20 -> out",
     "attention query[1,8,1,256] key[1,1,300,256] value[1,1,300,200] -> out",
+    "additive_attention query[1,33,64] value[1,40,64] scale[64]",
+    "additive_attention query[1,33,64] value[1,40,128] key[1,40,64] scale[64] key_mask[1,40] -> out weights scores",
+    "additive_attention query[1,33,64] value[1,40,256] key[1,40,64] scale[64]",
+    "additive_attention query[1,33,64] value[1,40,512] key[1,40,64] scale[64]",
+    "additive_attention query[1,4,256] value[1,40,512] key[1,40,256] scale[256]",
     "linear x[70,70] weight[130,70] bias[130] activation=gelu",
     "matmul a[130,70] b[70,130]",
     "matmul a[130,72] b[72,132]",
@@ -43,6 +48,11 @@ static const char *const cases[] = {
 };
 /* Stored as f16. */
 static const char *const half_cases[] = {
+    "attention query[1,2,33,64] key[1,2,40,64] value[1,2,40,64] -> out",
+    "attention query[1,2,33,128] key[1,2,40,128] value[1,2,40,120] mask[33,40] -> out",
+    "attention query[1,8,1,128] key[1,1,300,128] value[1,1,300,128] -> out",
+    "additive_attention query[1,33,64] value[1,40,64] scale[64]",
+    "additive_attention query[1,4,256] value[1,40,300] key[1,40,256] scale[256]",
     "squeeze_excite x[1,40,28,28] w1[5,40] w2[40,5]",
     "cbam x[1,40,56,56] w1[5,40] w2[40,5] weight[1,2,7,7]",
     "cbam x[1,40,29,31] w1[5,40] w2[40,5] weight[1,2,7,7]",

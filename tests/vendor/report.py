@@ -33,7 +33,7 @@ class Limits(typing.NamedTuple):
 
 # What memory limits needs many waves to hide it.
 MEMORY = Limits(gfx9=4, gfx1030=16, warps=32, simd=16)
-LIMITS = {"attention_gpu/tile": Limits(75, 60, 60), "attention_gpu/decode": Limits(), "matmul_gpu/tile": Limits(78, 55)}
+LIMITS = {"attention_gpu/tile": Limits(75, 60, 60), "attention_gpu/decode": Limits(), "additive_attention_gpu/tile": Limits(per_element=4.5), "matmul_gpu/tile": Limits(78, 55)}
 LIMITS.update(dict.fromkeys(("planes_gpu/pool", "planes_gpu/join", "planes_gpu/channels", "planes_gpu/scale", "gates_gpu/layer", "gates_gpu/finish", "pool2d_gpu/gpu", "batch_norm_gpu/apply", "batch_norm_gpu/measure", "batch_norm_gpu/measure_parts", "batch_norm_gpu/join"), MEMORY))
 # They hold for the common case. With a mask, a cap, an unusual size or a rare activation a kernel only must not spill.
 UNUSUAL = r"-D(EXTRA|FORM|TAIL|ACT=(?![26]\b)|WIDTH=32|WIDTH=192|WIDTH=256)"
@@ -62,9 +62,9 @@ def number(pattern, text, fallback=0):
 
 
 def loops_of(lines, label, branch):
-    """The instructions' lines of each innermost loop."""
+    """The instructions' lines of each innermost loop; `branch` finds the labels that a line may lead to."""
     at = {name: i for i, line in enumerate(lines) if (name := label(line))}
-    loops = {(at[name], i) for i, line in enumerate(lines) if (name := branch(line)) in at and at[name] <= i}
+    loops = {(at[name], i) for i, line in enumerate(lines) for name in branch(line) if name in at and at[name] <= i}
     inner = [a for a in loops if not any(b != a and a[0] <= b[0] and b[1] <= a[1] for b in loops)]
     return [lines[first : last + 1] for first, last in inner]
 
@@ -79,10 +79,11 @@ def shares(loops, instruction, weight):
 
 
 def per_element(loops, instruction, reciprocal):
-    """Instructions per element of the loop with most reciprocals, of which each serves a pair of elements."""
+    """Instructions per element of the best of the loops with most reciprocals (at least a quarter of the most), of which each serves a
+    pair of elements; where one serves a single element, for values of any size, that loop is not the one in question."""
     counts = [(sum(bool(re.search(reciprocal, line)) for line in loop), sum(map(bool, map(instruction, loop)))) for loop in loops]
-    reciprocals, size = max(counts, default=(0, 0))
-    return round(size / (2 * reciprocals), 2) if reciprocals else 0
+    most = max(counts, default=(0, 0))[0]
+    return min(round(size / (2 * found), 2) for found, size in counts if 4 * found >= most) if most else 0
 
 
 def judged(loops, instruction, weight, reciprocal):
@@ -116,7 +117,7 @@ def amd(job, target):
         blocks = -(-local // 512) * 512
         occupancy = min(occupancy, (131072 // blocks) * -(-items // 32) / 4 if target == "gfx1030" else (65536 // blocks) * -(-items // 64) / 4)
     fma = lambda line: (2 if line.startswith("\tv_pk_") else 1) if re.match(r"\tv_(pk_)?(fma|fmac|mac|mad)_\w*f32", line) else 0
-    loops = loops_of(body.split("\n"), lambda l: group(r"^(\.LBB\d+_\d+):", l), lambda l: group(r"s_c?branch\w*\s+(\.LBB\d+_\d+)", l))
+    loops = loops_of(body.split("\n"), lambda l: group(r"^(\.LBB\d+_\d+):", l), lambda l: re.findall(r"s_c?branch\w*\s+(\.LBB\d+_\d+)", l))
     return {"registers": number(r"; NumVgprs: (\d+)", tail), "spill": number(r"\.vgpr_spill_count: (\d+)", entry), "scratch": number(r"; ScratchSize: (\d+)", tail), "local": local, "occupancy": occupancy, **judged(loops, lambda l: re.match(r"\t[a-z]+_", l), fma, r"\tv_rcp_f32")}
 
 
@@ -143,7 +144,7 @@ def nvidia(job, target):
     result = {"registers": registers, "spill": number(r"(\d+) bytes spill stores", log), "scratch": number(r"(\d+) bytes stack frame", log), "local": local, "occupancy": warps(target, registers, local, group_items(job))}
     if job["limits"]:
         code = run([NVDISASM, "-c", out]).split("\n")
-        loops = loops_of(code, lambda l: group(r"^(\.L_x_\d+):", l), lambda l: group(r"BRA.*`\((\.L_x_\d+)\)", l))
+        loops = loops_of(code, lambda l: group(r"^(\.L_x_\d+):", l), lambda l: re.findall(r"BRA.*`\((\.L_x_\d+)\)", l))
         result.update(judged(loops, lambda l: re.match(r"\s+/\*[0-9a-f]{4,}\*/", l) and "NOP" not in l, lambda l: "FFMA" in l, "MUFU.RCP"))
     return result
 
@@ -174,7 +175,7 @@ def intel(job, target):
         pathlib.Path(folder + "/text.bin").write_bytes(parts[".text." + job["kernel"]])
         run([tool("iga64"), "-d", "-p=" + {"skl": "9", "tgllp": "12p1", "dg2": "12p71"}[target], folder + "/text.bin", "-o", folder + "/text.s"], environment)
         code = pathlib.Path(folder + "/text.s").read_text(errors="replace").split("\n")
-        loops = loops_of(code, lambda l: group(r"^(L\d+):", l), lambda l: group(r"\b(?:while|jmpi|brd|goto|brc)\b.*?\b(L\d+)\b", l))
+        loops = loops_of(code, lambda l: group(r"^(L\d+):", l), lambda l: re.findall(r"\b(L\d+)\b", l) if re.search(r"\b(while|jmpi|brd|goto|brc)\b", l) else [])
         result.update(judged(loops, lambda l: re.match(r"\s+(\(.*?\)\s+)?[a-z]+[a-z0-9_.]*\s", l), lambda l: bool(re.search(r"\bmad\b|\bmac\b", l)), r"math\.inv"))
     return result
 
