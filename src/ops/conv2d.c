@@ -1,5 +1,5 @@
 /* conv2d: direct convolution. */
-#include "window.h"
+#include "conv2d.h"
 
 static const char *const precision_words[] = { "exact", "fast", NULL };
 
@@ -16,7 +16,7 @@ static const clattn_field fields[] = {
     CLATTN_PARAM_WORD(clattn_conv2d_args, precision, "precision", precision_words, CLATTN_PRECISION_EXACT, "fast allows Winograd; computed as exact in this release"),
 };
 
-static clattn_window window_of(const clattn_conv2d_args *a) {
+clattn_window clattn_conv2d_window(const clattn_conv2d_args *a) {
     return clattn_window_read(&a->weight->shape[2], &a->stride, &a->padding, &a->dilation, NULL);
 }
 
@@ -43,7 +43,7 @@ static clattn_status infer(clattn_call *call, const void *raw) {
     clattn_status status = check_lists(call, a);
     if (!status) status = check_groups(call, a);
     if (status) return status;
-    const clattn_window w = window_of(a);
+    const clattn_window w = clattn_conv2d_window(a);
     for (int axis = 0; axis < 2; axis++) {
         int64_t outputs;
         if (w.kernel[axis] < 1 || w.kernel[axis] > CLATTN_WINDOW_LIMIT) return clattn_call_fail(call, CLATTN_ERROR_SHAPE, "weight has a kernel of %lld along the %s; expected 1..%d", (long long)w.kernel[axis], axis ? "width" : "height", CLATTN_WINDOW_LIMIT);
@@ -56,93 +56,131 @@ static clattn_status infer(clattn_call *call, const void *raw) {
 /* ---- How a CPU variant cuts the work ---- */
 
 /* Inputs in local memory at most: they are read kernel-size times and have to stay in the level-2 cache. */
-#define LOCAL_LIMIT (160 << 10)
+#define LOCAL_LIMIT (192 << 10)
+/* Products that are summed before they are added to the other sums: errors grow with a sum's length. */
+#define MOST_PRODUCTS 128
+#include <stdlib.h>
+static int envi(const char *n, int d) { const char *s = getenv(n); return s ? atoi(s) : d; }
 
-/* A work-group's part: `rows` x `cols` outputs of one channel block (or channel), summed over `channels` input channels at a
- * time from a padded input block of `in_rows` x `in_cols` in local memory. */
+/* A work-group's part: `rows` x `cols` outputs of some channel blocks (or of one channel), summed over `pass` input channels at a
+ * time from a padded input block of `channels` in local memory. */
 typedef struct plan {
     int vectors, pixels; /* the register tile of `blocks`: vectors of 16 channels x pixels */
-    int64_t rows, cols, channels, in_rows, in_cols;
+    int64_t rows, cols, channels, pass, in_rows, pitch, plane;
+    int64_t blocks, blocks_per_group, kept; /* of `blocks`: channel blocks; rows whose sums are kept before they are written */
     int64_t x_bytes, y_bytes;
     bool fits;
 } plan;
 
+static int64_t ceil_div(int64_t a, int64_t b) {
+    return (a + b - 1) / b;
+}
+
 static int64_t round_up(int64_t value, int64_t step) {
-    return (value + step - 1) / step * step;
+    return ceil_div(value, step) * step;
 }
 
-/* The input block of a plan whose columns are computed in steps of `step`. */
-static void measure(plan *p, const clattn_window *w, int step) {
+/* Whole vectors of 16 pixels where a few rows make them. With channels that do not fit at once the sums of all rows stay. */
+static int64_t rows_kept(const plan *p, int64_t inputs) {
+    if (p->channels < inputs) return p->rows;
+    for (int64_t k = 1; k < 4 && k < p->rows; k *= 2)
+        if (k * p->cols % 16 == 0) return k;
+    return p->rows < 4 ? p->rows : 4;
+}
+
+/* The input block of a plan whose columns are computed in steps of `step`. Planes that lie a multiple of 1 KiB apart would
+ * compete for few sets of the level-1 cache. */
+static void measure(plan *p, const clattn_window *w, int step, int64_t inputs) {
     p->in_rows = (p->rows - 1) * w->stride[0] + clattn_window_span(w, 0);
-    p->in_cols = (round_up(p->cols, step) - 1) * w->stride[1] + clattn_window_span(w, 1);
-    p->x_bytes = (p->channels * p->in_rows * p->in_cols + 32) * 4;
-    p->y_bytes = p->rows * p->cols * p->vectors * 64;
+    p->pitch = round_up((round_up(p->cols, step) - 1) * w->stride[1] + clattn_window_span(w, 1), 16);
+    p->plane = p->in_rows * p->pitch;
+    if (p->plane % 256 == 0) p->plane += 16;
+    p->kept = rows_kept(p, inputs);
+    p->x_bytes = (p->channels * p->plane + 32) * 4;
+    p->y_bytes = (p->kept * p->cols + p->pixels) * p->vectors * 64;
 }
 
-/* Shrinks a plan until it fits local memory. Channels are cut first: they only cost sums. */
+/* Shrinks a plan until it fits local memory. */
 static void fit(plan *p, const clattn_call *call, const clattn_window *w, int step, int row_step) {
-    const int64_t room = clattn_call_cpu(call, LOCAL_LIMIT) ? LOCAL_LIMIT : (int64_t)clattn_call_device(call)->local_memory;
+    const int64_t limit = envi("LIM", 192) << 10;
+    const int64_t room = clattn_call_cpu(call, (size_t)limit) ? limit : (int64_t)clattn_call_device(call)->local_memory;
     for (;;) {
-        measure(p, w, step);
+        measure(p, w, step, clattn_dim(call, "I"));
         p->fits = p->x_bytes + p->y_bytes <= room;
         if (p->fits) return;
-        if (p->vectors && p->channels > 1) p->channels = (p->channels + 1) / 2;
-        else if (p->rows > row_step) p->rows = round_up(p->rows / 2, row_step);
+        if (p->rows > row_step) p->rows = round_up(p->rows / 2, row_step);
+        else if (p->vectors && p->channels > p->pass) p->channels = round_up((p->channels + 1) / 2, p->pass);
+        else if (p->vectors && p->channels > 1) p->channels = p->pass = (p->channels + 1) / 2;
         else if (p->cols > step) p->cols = round_up(p->cols / 2, step);
         else return;
     }
 }
 
 static int64_t tiles(const clattn_call *call, const plan *p) {
-    return ((clattn_dim(call, "OH") + p->rows - 1) / p->rows) * ((clattn_dim(call, "OW") + p->cols - 1) / p->cols);
+    return ceil_div(clattn_dim(call, "OH"), p->rows) * ceil_div(clattn_dim(call, "OW"), p->cols);
 }
 
 /* ---- blocks: vectors along output channels ---- */
 
-/* Vectors per channel block: few padded channels, and enough vectors to use each input value several times. */
-static int choose_vectors(int64_t outputs) {
-    static const double efficiency[] = { 0, 0.6, 0.85, 0.95, 1 };
-    int best = 1;
-    double least = INFINITY;
-    for (int n = 1; n <= 4; n++) {
-        const double cost = (double)round_up(outputs, 16 * n) / efficiency[n];
-        if (cost > least) continue;
-        least = cost;
-        best = n;
-    }
-    return best;
-}
-
-/* Pixels of the register tile: those that waste least at a row's end, within 28 accumulators. */
-static int choose_pixels(int vectors, int64_t cols) {
-    static const int choices[] = { 14, 8, 7, 4 };
-    int best = 4;
+/* Register tiles, pixels x vectors: each vector of weights is used for many pixels, and no more than half of 32 registers hold sums,
+ * which suits more compilers than all of them. What a row's end and the last channels waste decides. */
+static void choose_tile(plan *p, int64_t cols, int64_t outputs) {
+    static const int tiles[][2] = { { 14, 1 }, { 16, 1 }, { 12, 1 }, { 10, 1 }, { 8, 2 }, { 8, 1 }, { 7, 2 }, { 7, 1 }, { 4, 4 }, { 4, 2 }, { 4, 1 } };
     int64_t least = INT64_MAX;
-    for (size_t i = 0; i < CLATTN_COUNT(choices); i++) {
-        const int n = choices[i];
-        const int64_t cost = (cols + n - 1) / n * (n + 2);
-        if (n * vectors > 28 || cost >= least) continue;
+    for (size_t i = 0; i < CLATTN_COUNT(tiles); i++) {
+        const int pixels = tiles[i][0], vectors = tiles[i][1];
+        const int64_t cost = ceil_div(cols, pixels) * ceil_div(outputs, 16 * vectors) * (pixels * vectors + vectors + 2);
+        if (cost >= least) continue;
         least = cost;
-        best = n;
+        p->pixels = pixels;
+        p->vectors = vectors;
     }
-    return best;
 }
 
+/* Estimated cycles of the whole: of a vector of inputs copied, of a vector of weights that a work-group reads for the first time,
+ * of 16 x 16 outputs stored. */
+#define LOAD_CYCLES 12
+#define WEIGHT_CYCLES 1
+#define STORE_CYCLES 200
+
+static double cycles(const clattn_call *call, const clattn_conv2d_args *a, const clattn_window *w, const plan *p) {
+    const double units = clattn_call_device(call)->compute_units, inputs = (double)clattn_dim(call, "I"), vectors = (double)(p->blocks_per_group * p->vectors);
+    const double weights = vectors * inputs * (double)(w->kernel[0] * w->kernel[1]), products = (double)(p->rows * round_up(p->cols, p->pixels)) * weights;
+    const double loads = inputs * (double)(p->in_rows * p->pitch / 16) * (p->channels < clattn_dim(call, "I") ? (double)p->blocks_per_group : 1);
+    const double group = products + WEIGHT_CYCLES * weights + LOAD_CYCLES * loads + STORE_CYCLES * vectors * (double)(p->rows * p->cols) / 16;
+    const double groups = (double)(tiles(call, p) * a->groups * ceil_div(p->blocks, p->blocks_per_group) * a->x->shape[0]);
+    /* Groups do not begin together, and the last ones are waited for. */
+    return group * (ceil(groups / units) + 0.1);
+}
+
+/* Tries how many rows and channel blocks a work-group should have. */
 static plan plan_blocks(const clattn_call *call, const clattn_conv2d_args *a) {
-    const clattn_window w = window_of(a);
-    const int64_t oh = clattn_dim(call, "OH"), ow = clattn_dim(call, "OW"), outputs = clattn_dim(call, "O") / a->groups;
-    plan p = { .vectors = choose_vectors(outputs) };
-    p.pixels = choose_pixels(p.vectors, ow);
-    p.cols = ow <= 112 ? ow : 56;
-    p.rows = 224 / p.cols < oh ? 224 / p.cols : oh;
-    /* Sums of at most some 72 products before they are added to the others: errors stay those of a blocked sum. */
-    p.channels = 72 / (w.kernel[0] * w.kernel[1]);
-    if (p.channels < 1) p.channels = 1;
-    if (p.channels > clattn_dim(call, "I")) p.channels = clattn_dim(call, "I");
-    const int64_t others = a->x->shape[0] * a->groups * ((outputs + 16 * p.vectors - 1) / (16 * p.vectors));
-    while (p.rows > 1 && tiles(call, &p) * others < 16) p.rows = (p.rows + 1) / 2;
-    fit(&p, call, &w, p.pixels, 1);
-    return p;
+    const clattn_window w = clattn_conv2d_window(a);
+    const int64_t oh = clattn_dim(call, "OH"), ow = clattn_dim(call, "OW"), outputs = clattn_dim(call, "O") / a->groups, inputs = clattn_dim(call, "I");
+    plan p = { .cols = ow <= 112 ? ow : 56, .channels = inputs }, best = p;
+    choose_tile(&p, p.cols, outputs);
+    if (getenv("MR")) p.pixels = envi("MR", 14), p.vectors = envi("NV", 1);
+    p.pass = MOST_PRODUCTS / (w.kernel[0] * w.kernel[1]);
+    if (p.pass < 1) p.pass = 1;
+    if (inputs > 0) p.pass = ceil_div(inputs, ceil_div(inputs, p.pass));
+    p.blocks = ceil_div(outputs, 16 * p.vectors);
+    double least = INFINITY;
+    for (int64_t strips = 1; strips <= oh || strips == 1; strips++) {
+        plan q = p;
+        q.rows = ceil_div(oh, strips);
+        if (strips > 1 && q.rows == ceil_div(oh, strips - 1)) continue;
+        fit(&q, call, &w, p.pixels, 1);
+        for (int64_t parts = 1; parts <= p.blocks; parts *= 2) {
+            q.blocks_per_group = ceil_div(p.blocks, parts);
+            const double cost = cycles(call, a, &w, &q);
+            if (cost >= least) continue;
+            least = cost;
+            best = q;
+        }
+    }
+    if (getenv("ROWS")) { best = p; best.rows = envi("ROWS", 4); best.blocks_per_group = envi("BPG", (int)best.blocks); fit(&best, call, &w, p.pixels, 1); }
+    if (getenv("SHOW")) fprintf(stderr, "MR %d NV %d rows %ld bpg %ld channels %ld pass %ld kept %ld x %ld y %ld\n", best.pixels, best.vectors, best.rows, best.blocks_per_group, best.channels, best.pass, best.kept, best.x_bytes, best.y_bytes);
+    return best;
 }
 
 static const char *blocks_refusal(const clattn_call *call, const void *raw) {
@@ -161,33 +199,42 @@ static clattn_status pack(clattn_call *call, const clattn_conv2d_args *a, const 
     return clattn_run_kernel(call, "conv2d", "pack", "", 1, (size_t[]){ (size_t)count }, (size_t[]){ 0 }, ARG_T(a->weight), ARG_BUFFER(*packed), ARG_I64(outputs), ARG_I64(inputs), ARG_I64(taps), ARG_I64(width), ARG_I64(count));
 }
 
-/* Small strides and the cheap activations are modes of the kernel; others come as arguments, so that few programs are built. */
-static void write_options(char *text, size_t size, const clattn_conv2d_args *a, const clattn_window *w, const plan *p) {
-    const int stride = w->stride[1] <= 2 ? (int)w->stride[1] : 0, activation = a->activation <= CLATTN_ACTIVATION_RELU ? (int)a->activation : 0;
-    snprintf(text, size, "-DSTRIDE=%d -DACT=%d -DNV=%d -DMR=%d", stride, activation, p->vectors, p->pixels);
+int clattn_conv2d_activation(const clattn_conv2d_args *a) {
+    return a->activation <= CLATTN_ACTIVATION_RELU ? (int)a->activation : 0;
 }
 
-static clattn_arg sizes_arg(const clattn_call *call, const clattn_conv2d_args *a) {
+/* Small strides are modes of the kernel as well. */
+static void write_options(char *text, size_t size, const clattn_conv2d_args *a, const clattn_window *w, const plan *p) {
+    snprintf(text, size, "-DSTRIDE=%d -DACT=%d -DNV=%d -DMR=%d", w->stride[1] <= 2 ? (int)w->stride[1] : 0, clattn_conv2d_activation(a), p->vectors, p->pixels);
+    if (getenv("OPT")) snprintf(text + strlen(text), 60, " -D%s", getenv("OPT"));
+    if (getenv("OPT2")) snprintf(text + strlen(text), 60, " -D%s", getenv("OPT2"));
+}
+
+clattn_arg clattn_conv2d_sizes(const clattn_call *call, const clattn_conv2d_args *a) {
     return clattn_arg_i64x8(a->x->shape[1], a->x->shape[2], a->x->shape[3], a->weight->shape[0], clattn_dim(call, "OH"), clattn_dim(call, "OW"), a->weight->shape[2], a->weight->shape[3]);
+}
+
+/* What the kernels on vectors know of a plan. */
+static clattn_arg tile_arg(const clattn_conv2d_args *a, const plan *p) {
+    return clattn_arg_i64x8(p->rows, p->cols, p->in_rows, p->pitch, p->plane, p->channels, a->activation, clattn_tensor_count(a->x));
 }
 
 static clattn_status enqueue_blocks(clattn_call *call, const void *raw) {
     const clattn_conv2d_args *a = raw;
-    const clattn_window w = window_of(a);
+    const clattn_window w = clattn_conv2d_window(a);
     const plan p = plan_blocks(call, a);
-    const int64_t outputs = clattn_dim(call, "O") / a->groups, blocks = (outputs + 16 * p.vectors - 1) / (16 * p.vectors);
-    char options[96];
+    char options[256];
     clattn_buffer *packed;
     const clattn_status status = pack(call, a, &p, &packed);
     if (status) return status;
     write_options(options, sizeof options, a, &w, &p);
-    return clattn_run_kernel(call, "conv2d", "blocks", options, 3, ((size_t[]){ (size_t)tiles(call, &p), (size_t)(a->groups * blocks), (size_t)a->x->shape[0] }), ((size_t[]){ 1, 1, 1 }), ARG_T(a->x), ARG_BUFFER(packed), ARG_T(a->bias), ARG_T(a->out), sizes_arg(call, a), clattn_window_arg(&w), clattn_arg_i64x8(p.rows, p.cols, p.in_rows, p.in_cols, p.channels, a->groups, blocks, a->activation), ARG_LOCAL((size_t)p.x_bytes), ARG_LOCAL((size_t)p.y_bytes));
+    return clattn_run_kernel(call, "conv2d", "blocks", options, 3, ((size_t[]){ (size_t)tiles(call, &p), (size_t)(a->groups * ceil_div(p.blocks, p.blocks_per_group)), (size_t)a->x->shape[0] }), ((size_t[]){ 1, 1, 1 }), ARG_T(a->x), ARG_BUFFER(packed), ARG_T(a->bias), ARG_T(a->out), clattn_conv2d_sizes(call, a), clattn_window_arg(&w), tile_arg(a, &p), clattn_arg_i64x4(a->groups, p.blocks, p.blocks_per_group, p.pass), ARG_I32(p.kept), ARG_LOCAL((size_t)p.x_bytes), ARG_LOCAL((size_t)p.y_bytes));
 }
 
 /* ---- width: vectors along the output's rows, one output channel a group; for depthwise and few output channels ---- */
 
 static plan plan_width(const clattn_call *call, const clattn_conv2d_args *a) {
-    const clattn_window w = window_of(a);
+    const clattn_window w = clattn_conv2d_window(a);
     const int64_t oh = clattn_dim(call, "OH"), ow = clattn_dim(call, "OW");
     plan p = { .channels = clattn_dim(call, "I") };
     p.cols = ow <= 128 ? round_up(ow, 16) : 64;
@@ -205,23 +252,30 @@ static const char *width_refusal(const clattn_call *call, const void *raw) {
 
 static clattn_status enqueue_width(clattn_call *call, const void *raw) {
     const clattn_conv2d_args *a = raw;
-    const clattn_window w = window_of(a);
+    const clattn_window w = clattn_conv2d_window(a);
     const plan p = plan_width(call, a);
-    char options[96];
+    char options[256];
     write_options(options, sizeof options, a, &w, &p);
-    return clattn_run_kernel(call, "conv2d", "width", options, 3, ((size_t[]){ (size_t)tiles(call, &p), (size_t)a->weight->shape[0], (size_t)a->x->shape[0] }), ((size_t[]){ 1, 1, 1 }), ARG_T(a->x), ARG_T(a->weight), ARG_T(a->bias), ARG_T(a->out), sizes_arg(call, a), clattn_window_arg(&w), clattn_arg_i64x8(p.rows, p.cols, p.in_rows, p.in_cols, p.channels, a->groups, 0, a->activation), ARG_LOCAL((size_t)p.x_bytes));
+    return clattn_run_kernel(call, "conv2d", "width", options, 3, ((size_t[]){ (size_t)tiles(call, &p), (size_t)a->weight->shape[0], (size_t)a->x->shape[0] }), ((size_t[]){ 1, 1, 1 }), ARG_T(a->x), ARG_T(a->weight), ARG_T(a->bias), ARG_T(a->out), clattn_conv2d_sizes(call, a), clattn_window_arg(&w), tile_arg(a, &p), ARG_I64(a->groups), ARG_LOCAL((size_t)p.x_bytes));
 }
 
 /* ---- scalar ---- */
 
 static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {
     const clattn_conv2d_args *a = raw;
-    const clattn_window w = window_of(a);
+    const clattn_window w = clattn_conv2d_window(a);
     const int64_t count = clattn_tensor_count(a->out);
-    return clattn_run_kernel(call, "conv2d", "scalar", "", 1, (size_t[]){ (size_t)count }, (size_t[]){ 0 }, ARG_T(a->x), ARG_T(a->weight), ARG_T(a->bias), ARG_T(a->out), sizes_arg(call, a), clattn_window_arg(&w), ARG_I64(a->groups), ARG_I32(a->activation), ARG_I64(count));
+    return clattn_run_kernel(call, "conv2d", "scalar", "", 1, (size_t[]){ (size_t)count }, (size_t[]){ 0 }, ARG_T(a->x), ARG_T(a->weight), ARG_T(a->bias), ARG_T(a->out), clattn_conv2d_sizes(call, a), clattn_window_arg(&w), ARG_I64(a->groups), ARG_I32(a->activation), ARG_I64(count));
+}
+
+static const char *reserve(const clattn_call *call, const void *args, const clattn_variant *variant) {
+    return strcmp(variant->name, "winograd") == 0 ? clattn_conv2d_winograd_slow(call, args) : NULL;
 }
 
 static const clattn_variant variants[] = {
+    { "winograd", clattn_conv2d_winograd_refusal, clattn_conv2d_winograd },
+    { "pointwise", clattn_conv2d_pointwise_refusal, clattn_conv2d_pointwise },
+    { "depthwise", clattn_conv2d_depthwise_refusal, clattn_conv2d_depthwise },
     { "width", width_refusal, enqueue_width },
     { "blocks", blocks_refusal, enqueue_blocks },
     { "scalar", NULL, enqueue_scalar },
@@ -238,8 +292,8 @@ void clattn_reference_conv2d(const clattn_call *call, const void *args, clattn_b
 
 static const char *const examples[] = {
     "conv2d x[1,1,28,28] weight[16,1,3,3] bias[16] padding=1", "conv2d x[1,16,28,28] weight[32,16,3,3] bias[32] padding=1 activation=relu",
-    "conv2d x[1,32,14,14] weight[64,32,3,3] bias[64] padding=1", "conv2d x[1,4,17,17] weight[4,1,3,3] groups=4 padding=1", NULL };
-static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_conv2d, .work = work, .examples = examples };
+    "conv2d x[1,32,14,14] weight[64,32,3,3] bias[64] padding=1", "conv2d x[1,4,17,17] weight[4,1,3,3] groups=4 padding=1", "conv2d x[1,16,14,14] weight[32,16,3,3] bias[32] padding=1 precision=fast", NULL };
+static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reserve = reserve, .reference = clattn_reference_conv2d, .work = work, .examples = examples };
 static const clattn_op op_conv2d = { "conv2d", "2-D cross-correlation with zero padding", "torch.nn.functional.conv2d", sizeof(clattn_conv2d_args), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(conv2d)
 

@@ -1,0 +1,70 @@
+/* conv2d with a 1x1 kernel on CPU devices: how the work is cut. */
+#include "conv2d.h"
+
+#include <stdlib.h>
+static int envi(const char *n, int d) { const char *s = getenv(n); return s ? atoi(s) : d; }
+
+static int64_t ceil_div(int64_t a, int64_t b) {
+    return (a + b - 1) / b;
+}
+
+const char *clattn_conv2d_pointwise_refusal(const clattn_call *call, const void *raw) {
+    const clattn_conv2d_args *a = raw;
+    const clattn_window w = clattn_conv2d_window(a);
+    if (!clattn_call_cpu(call, 0)) return "the device is not a CPU";
+    for (int axis = 0; axis < 2; axis++)
+        if (w.kernel[axis] != 1 || w.stride[axis] != 1 || w.before[axis] || w.after[axis]) return "it is not 1x1 with stride 1 and no padding";
+    if (clattn_dim(call, "H") * clattn_dim(call, "W") < 16) return "a plane has fewer than 16 pixels";
+    if (clattn_dim(call, "I") < 1) return "there are no input channels";
+    return NULL;
+}
+
+/* Vectors of pixels that a work-group has at most, and tiles of channels, for the sums of both stay in the level-1 cache's reach. */
+#define MOST_VECTORS 8
+#define MOST_TILES 8
+/* Products that are summed before they are added to the other sums: errors grow with a sum's length. */
+#define MOST_PRODUCTS 128
+/* Work-groups wanted at least. */
+#define FEW_GROUPS 16
+
+typedef struct plan {
+    int channels; /* of a tile: MR */
+    int64_t vectors, strips, tiles, tiles_per_group, parts, pass;
+} plan;
+
+static plan make_plan(const clattn_call *call, const clattn_conv2d_args *a) {
+    const int64_t inputs = clattn_dim(call, "I"), outputs = clattn_dim(call, "O") / a->groups, total = ceil_div(clattn_dim(call, "OH") * clattn_dim(call, "OW"), 16);
+    plan p = { .channels = (outputs - 1) % 16 < 8 ? 8 : 16 };
+    p.channels = envi("PMR", p.channels);
+    p.strips = ceil_div(total, envi("PV", MOST_VECTORS));
+    p.vectors = ceil_div(total, p.strips);
+    p.tiles = ceil_div(outputs, p.channels);
+    p.parts = ceil_div(p.tiles, MOST_TILES);
+    while (p.parts < p.tiles && p.strips * a->groups * p.parts * a->x->shape[0] < FEW_GROUPS) p.parts *= 2;
+    p.tiles_per_group = ceil_div(p.tiles, p.parts);
+    p.parts = ceil_div(p.tiles, p.tiles_per_group);
+    p.pass = ceil_div(inputs, ceil_div(inputs, envi("PP", MOST_PRODUCTS)));
+    return p;
+}
+
+static clattn_status pack(clattn_call *call, const clattn_conv2d_args *a, const plan *p, const char *options, clattn_buffer **packed) {
+    const int64_t inputs = clattn_dim(call, "I"), outputs = clattn_dim(call, "O") / a->groups, count = a->groups * p->tiles * p->channels * inputs;
+    char key[64];
+    bool fresh;
+    snprintf(key, sizeof key, "conv2d pointwise m%d g%lld", p->channels, (long long)a->groups);
+    const clattn_status status = clattn_packed(call, a->weight, key, (size_t)count * 4, packed, &fresh);
+    if (status || !fresh) return status;
+    return clattn_run_kernel(call, "conv2d_pointwise", "pack", options, 1, (size_t[]){ (size_t)count }, (size_t[]){ 0 }, ARG_T(a->weight), ARG_BUFFER(*packed), ARG_I64(outputs), ARG_I64(inputs), ARG_I64(count));
+}
+
+clattn_status clattn_conv2d_pointwise(clattn_call *call, const void *raw) {
+    const clattn_conv2d_args *a = raw;
+    const plan p = make_plan(call, a);
+    char options[64];
+    clattn_buffer *packed;
+    snprintf(options, sizeof options, "-DMR=%d -DACT=%d", p.channels, clattn_conv2d_activation(a));
+    const clattn_status status = pack(call, a, &p, options, &packed);
+    if (status) return status;
+    const clattn_arg cut = clattn_arg_i64x8(p.vectors, p.pass, a->groups, p.tiles, p.tiles_per_group, 0, 0, 0);
+    return clattn_run_kernel(call, "conv2d_pointwise", "pointwise", options, 3, ((size_t[]){ (size_t)p.strips, (size_t)(a->groups * p.parts), (size_t)a->x->shape[0] }), ((size_t[]){ 1, 1, 1 }), ARG_T(a->x), ARG_BUFFER(packed), ARG_T(a->bias), ARG_T(a->out), clattn_conv2d_sizes(call, a), cut, ARG_I32(a->activation), ARG_LOCAL((size_t)(p.tiles_per_group * p.channels * p.vectors * 64)));
+}
