@@ -48,14 +48,14 @@ __kernel void pack(IN(weight), OUT(packed), const long outputs, const long input
 #endif
 
 #if defined KERNEL_blocks || defined KERNEL_width
-/* `tile` = rows and columns of outputs; rows, pitch and plane of the input block; channels in it; activation; elements of x. */
+/* `tile` = rows and columns of outputs; rows, pitch and plane of the input block; channels in it; elements of x. */
 #define TILE_ROWS ((int)tile.s0)
 #define TILE_COLS ((int)tile.s1)
 #define BLOCK_ROWS ((int)tile.s2)
 #define BLOCK_PITCH ((int)tile.s3)
 #define BLOCK_PLANE ((int)tile.s4)
 #define BLOCK_CHANNELS ((int)tile.s5)
-#define ELEMENTS tile.s7
+#define ELEMENTS tile.s6
 
 /* The padded input block of `channels` planes from `plane` on that begins at (y0, x0), in columns of vectors. */
 INLINE void load_block(__global const float *x, __local float *block, long plane, int channels, long y0, long x0, long8 sizes, long8 tile) {
@@ -124,31 +124,31 @@ INLINE void accumulate(__local const float *block, __global const float *w, __lo
 }
 
 /* Writes the sums of `count` consecutive pixels, at most 16, of up to 16 channels to their planes. */
-INLINE void store_square(__local const float *sums, __global const float *bias, __global float *out, long plane, int count, int channels, int kind) {
-    float16 a[16], b[16];
+INLINE void store_square(__local const float *sums, __global const float *bias, __global float *out, long plane, int count, int channels) {
+    float16 a[16];
     if (count == 16 && channels == 16) {
         UNROLL for (int i = 0; i < 16; i++) a[i] = vload16(i * NV, sums);
-        TRANSPOSE(a, b);
-        UNROLL for (int i = 0; i < 16; i++) vstore16(finish(a[i], bias ? bias[i] : 0.0f, kind), 0, out + i * plane);
+        transpose_16(a);
+        UNROLL for (int i = 0; i < 16; i++) vstore16(finish(a[i], bias ? bias[i] : 0.0f), 0, out + i * plane);
         return;
     }
     for (int i = 0; i < channels; i++) {
         float t[16];
         for (int k = 0; k < 16; k++) t[k] = sums[min(k, count - 1) * WIDTH + i];
-        store_some(finish(vload16(0, t), bias ? bias[i] : 0.0f, kind), count, out + i * plane);
+        store_some(finish(vload16(0, t), bias ? bias[i] : 0.0f), count, out + i * plane);
     }
 }
 
 /* Writes the sums of rows x cols pixels to the planes from `out` on, of which only `channels` exist. Whole rows lie one after the
  * other there too. The last 16 pixels may overlap those before. */
-INLINE void store_rows(__local const float *sums, __global const float *bias, __global float *out, int rows, int cols, int channels, long8 sizes, int kind) {
+INLINE void store_rows(__local const float *sums, __global const float *bias, __global float *out, int rows, int cols, int channels, long8 sizes) {
     const bool whole = cols == OUT_WIDTH;
     const int pieces = whole ? 1 : rows, count = whole ? rows * cols : cols;
     for (int k = 0; k < pieces; k++)
         for (int j = 0; j < NV && j * 16 < channels; j++)
             for (int p = 0; p < count; p += 16) {
                 const int first = max(min(p, count - 16), 0);
-                store_square(sums + (k * count + first) * WIDTH + j * 16, bias ? bias + j * 16 : bias, out + j * 16 * OUT_HEIGHT * OUT_WIDTH + k * OUT_WIDTH + first, OUT_HEIGHT * OUT_WIDTH, min(16, count), min(16, channels - j * 16), kind);
+                store_square(sums + (k * count + first) * WIDTH + j * 16, bias ? bias + j * 16 : bias, out + j * 16 * OUT_HEIGHT * OUT_WIDTH + k * OUT_WIDTH + first, OUT_HEIGHT * OUT_WIDTH, min(16, count), min(16, channels - j * 16));
             }
 }
 
@@ -181,7 +181,7 @@ SINGLE void blocks(IN(x), IN(packed), IN(bias), OUT(out), const long8 sizes, con
                         k += pass;
                     } while (k < channels);
                 }
-                if (c + channels == inputs && (full == kept || r + 1 == rows)) store_rows(sums, bias ? bias + bias_offset + o : bias, to + (r + 1 - full) * OUT_WIDTH, full, cols, existing, sizes, (int)tile.s6);
+                if (c + channels == inputs && (full == kept || r + 1 == rows)) store_rows(sums, bias ? bias + bias_offset + o : bias, to + (r + 1 - full) * OUT_WIDTH, full, cols, existing, sizes);
             }
             c += channels;
         } while (c < inputs);
@@ -237,7 +237,7 @@ SINGLE void width(IN(x), IN(weight), IN(bias), OUT(out), const long8 sizes, cons
             for (int k = 0; k < 4; k++) {
                 if (r + k < rows) {
                     __global float *to = out + (r + k) * OUT_WIDTH + i;
-                    const float16 v = finish(total[k], shift, (int)tile.s6);
+                    const float16 v = finish(total[k], shift);
                     if (cols - i >= 16) vstore16(v, 0, to);
                     else store_some(v, cols - i, to);
                 }

@@ -1,10 +1,8 @@
 #include "common.cl"
-#include "prefetch.cl"
 
 /* Convolution of each channel by itself, stride 1, on CPUs: vectors along the rows, ROWS of them in registers, straight from x. */
 #include "conv2d_parts.cl"
 
-#ifdef KERNEL_depthwise
 #define LOADED (ROWS + KH - 1)
 
 /* ROWS x 16 outputs from the inputs at `at` on. They lie at (y, left) of a plane, whose rows are 0 outside of it; `inner`: no row is
@@ -36,7 +34,7 @@ INLINE void store_row(float16 v, __global float *to, int width, bool last) {
 }
 
 /* A work-group does `planes` planes of the output, one after the other. `count`: elements of x. */
-SINGLE void depthwise(IN(x), IN(weight), IN(bias), OUT(out), const long8 sizes, const long8 window, const long multiplier, const long planes, const long total, const int activation, const long count) {
+SINGLE void depthwise(IN(x), IN(weight), IN(bias), OUT(out), const long8 sizes, const long8 window, const long multiplier, const long planes, const long total, const long count) {
     const int height = (int)IN_HEIGHT, width = (int)IN_WIDTH, out_height = (int)OUT_HEIGHT, out_width = (int)OUT_WIDTH;
     const long first = get_group_id(0) * planes, last = min(total, first + planes);
     SHIFT(x);
@@ -53,15 +51,14 @@ SINGLE void depthwise(IN(x), IN(weight), IN(bias), OUT(out), const long8 sizes, 
                 const long at = plane + (long)y * width + left, end = at + (long)(LOADED - 1) * width + KW + 15;
                 float16 acc[ROWS];
                 UNROLL for (int i = 0; i < ROWS; i++) {
-                    FETCH(x + at + (long)(ROWS + i) * width);
-                    FETCH_TO_WRITE(to + (long)(oy + ROWS + i) * out_width + ox);
+                    PREFETCH(x + at + (long)(ROWS + i) * width);
+                    PREFETCH(to + (long)(oy + ROWS + i) * out_width + ox);
                 }
                 if (y >= 0 && y + LOADED <= height && at >= 0 && end <= count) convolve(x, at, y, left, w, height, width, true, count, acc);
                 else convolve(x, at, y, left, w, height, width, false, count, acc);
                 UNROLL for (int i = 0; i < ROWS; i++)
-                    if (oy + i < out_height) store_row(finish(acc[i], shift, activation), to + (long)(oy + i) * out_width + ox, out_width, oy + i == out_height - 1);
+                    if (oy + i < out_height) store_row(finish(acc[i], shift), to + (long)(oy + i) * out_width + ox, out_width, oy + i == out_height - 1);
             }
         }
     }
 }
-#endif

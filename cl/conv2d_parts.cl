@@ -10,41 +10,17 @@
 
 #define UNROLL _Pragma("unroll")
 
-/* Transposes a[16] of float16 in four steps of a perfect shuffle; `b` is room. */
-#define SHUFFLE(to, from)                                                                                              \
-    UNROLL for (int i_ = 0; i_ < 8; i_++) {                                                                            \
-        to[2 * i_] = interleave_low(from[i_], from[i_ + 8]);                                                           \
-        to[2 * i_ + 1] = interleave_high(from[i_], from[i_ + 8]);                                                      \
-    }
-#define TRANSPOSE(a, b)                                                                                                \
-    do {                                                                                                               \
-        SHUFFLE(b, a)                                                                                                  \
-        SHUFFLE(a, b)                                                                                                  \
-        SHUFFLE(b, a)                                                                                                  \
-        SHUFFLE(a, b)                                                                                                  \
-    } while (0)
-
 /* 16 values of a row from `at` on, which counts from the tensor's beginning; those before `low` and from `high` on are
  * padding: 0. A vector that is not all inside of the tensor is not loaded as one. */
 INLINE float16 load_padded(__global const float *x, long at, int low, int high, long count) {
     if (at >= 0 && at + 16 <= count) return select((float16)(0.0f), vload16(0, x + at), lanes16() >= low && lanes16() < high);
     float t[16];
-    for (int i = 0; i < 16; i++) t[i] = i >= low && i < high ? x[at + i] : 0.0f;
+    ROLL for (int i = 0; i < 16; i++) t[i] = i >= low && i < high ? x[at + i] : 0.0f;
     return vload16(0, t);
 }
 
 #ifdef ACT
-/* ACT is ACT_NONE, ACT_RELU or 0: any `kind`. */
-INLINE float16 finish(float16 v, float16 shift, int kind) {
-    v += shift;
-#if ACT == ACT_RELU
-    v = select(v, (float16)(0.0f), v < 0.0f);
-#elif ACT != ACT_NONE
-    float t[16];
-    vstore16(v, 0, t);
-    for (int i = 0; i < 16; i++) t[i] = activate(t[i], kind);
-    v = vload16(0, t);
-#endif
-    return v;
+INLINE float16 finish(float16 v, float16 shift) {
+    return activate_16(v + shift, ACT);
 }
 #endif

@@ -1,21 +1,8 @@
 #include "common.cl"
-#include "prefetch.cl"
 
 /* 1x1 convolution on CPUs, a product of matrices: vectors along the pixels, straight from x and to out. */
 #include "conv2d_parts.cl"
 
-#ifdef KERNEL_pack
-/* weight [O,I] -> [group][tile of MR channels][I][MR], zeros beyond a group's last channel. One item per value. */
-__kernel void pack(IN(weight), OUT(packed), const long outputs, const long inputs, const long count) {
-    const long n = get_global_id(0);
-    if (n >= count) return;
-    const long tiles = (outputs + MR - 1) / MR, row = n / MR, tile = row / inputs, group = tile / tiles;
-    const long c = row - tile * inputs, o = (tile - group * tiles) * MR + (n - row * MR);
-    packed[packed_offset + n] = o < outputs ? weight[weight_offset + (group * outputs + o) * inputs + c] : 0.0f;
-}
-#endif
-
-#ifdef KERNEL_pointwise
 /* Adds to 16 pixels of MR channels, whose sums are `pitch` vectors apart, the products of `depth` input channels. Meanwhile the lines
  * of `ahead` and of the first `written` channels at `out` are fetched. */
 INLINE void accumulate(__global const float *x, __global const float *w, __local float *sums, int pitch, int depth, long plane, bool first, __global const float *ahead, __global float *out, int written) {
@@ -23,8 +10,8 @@ INLINE void accumulate(__global const float *x, __global const float *w, __local
     UNROLL for (int i = 0; i < MR; i++) acc[i] = (float16)(0.0f);
     for (int k = 0; k < depth; k++, x += plane, ahead += plane, w += MR) {
         const float16 v = vload16(0, x);
-        FETCH(ahead);
-        if (k < written) FETCH_TO_WRITE(out + k * plane);
+        PREFETCH(ahead);
+        if (k < written) PREFETCH(out + k * plane);
         UNROLL for (int i = 0; i < MR; i++) acc[i] = fma((float16)(w[i]), v, acc[i]);
     }
     if (!first)
@@ -32,9 +19,9 @@ INLINE void accumulate(__global const float *x, __global const float *w, __local
     UNROLL for (int i = 0; i < MR; i++) vstore16(acc[i], i * pitch, sums);
 }
 
-/* A group computes `vectors` vectors of pixels of some tiles of channels; the last vector of a plane overlaps the one before.
+/* `packed` is [group][tile of MR channels][input channel][MR]. A group computes `vectors` vectors of pixels of some tiles of channels; the last vector of a plane overlaps the one before.
  * `cut` = vectors, channels a pass, groups, tiles of a group, tiles of a work-group. */
-SINGLE void pointwise(IN(x), IN(packed), IN(bias), OUT(out), const long8 sizes, const long8 cut, const int activation, __local float *sums) {
+SINGLE void pointwise(IN(x), IN(packed), IN(bias), OUT(out), const long8 sizes, const long8 cut, __local float *sums) {
     const long plane = OUT_HEIGHT * OUT_WIDTH, groups = cut.s2, parts = (cut.s3 + cut.s4 - 1) / cut.s4;
     const long group = get_group_id(1) / parts, first_tile = (get_group_id(1) - group * parts) * cut.s4, last_tile = min(cut.s3, first_tile + cut.s4), b = get_group_id(2);
     const long inputs = IN_CHANNELS / groups, outputs = OUT_CHANNELS / groups, first_pixel = get_group_id(0) * cut.s0 * 16, last_pixel = plane - 16;
@@ -56,10 +43,9 @@ SINGLE void pointwise(IN(x), IN(packed), IN(bias), OUT(out), const long8 sizes, 
             }
             for (int i = 0; last && i < channels; i++) {
                 const float shift = bias ? bias[bias_offset + group * outputs + tile * MR + i] : 0.0f;
-                for (int n = 0; n < vectors; n++) vstore16(finish(vload16(i * pitch + n, to), shift, activation), 0, out + (tile * MR + i) * plane + min(first_pixel + n * 16, last_pixel));
+                for (int n = 0; n < vectors; n++) vstore16(finish(vload16(i * pitch + n, to), shift), 0, out + (tile * MR + i) * plane + min(first_pixel + n * 16, last_pixel));
             }
         }
         k += depth;
     } while (k < inputs);
 }
-#endif

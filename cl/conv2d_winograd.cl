@@ -1,5 +1,4 @@
 #include "common.cl"
-#include "prefetch.cl"
 
 /* Winograd's F(4x4,3x3), on CPUs: 4x4 outputs of a channel take 36 products for each input channel instead of 144,
  *     out = A' [(G w G') * (B' d B)] A,    d = the 6x6 inputs around them, * = elementwise, summed over the channels.
@@ -7,7 +6,7 @@
  * d is transformed, and along the output channels afterwards, so that no lane idles in the products.
  *
  * A strip is a rectangle of tiles of an image. Its transformed inputs are [position][channel][pitch]. `shape` = rows and columns of
- * a strip, pitch, step from a position to the next, groups, blocks of 16 channels of a group, activation, elements of x. */
+ * a strip, pitch, step from a position to the next, groups, blocks of 16 channels of a group, elements of x. */
 #include "conv2d_parts.cl"
 
 #define WIDTH 16
@@ -17,7 +16,7 @@
 #define STEP ((int)shape.s3)
 #define GROUPS shape.s4
 #define BLOCKS shape.s5
-#define ELEMENTS shape.s7
+#define ELEMENTS shape.s6
 #define TILES_DOWN ((OUT_HEIGHT + 3) / 4)
 #define TILES_ACROSS ((OUT_WIDTH + 3) / 4)
 
@@ -201,12 +200,12 @@ INLINE void store_piece(float4 v, int n, __global float *to) {
 }
 
 /* One tile's outputs of up to 16 channels, of which `rows` x `cols` exist. */
-INLINE void gather_tile(__local const float *m, int step, float16 shift, __global float *out, long plane, long width, int channels, int rows, int cols, int kind) {
-    float16 t[24], a[16], b[16];
+INLINE void gather_tile(__local const float *m, int step, float16 shift, __global float *out, long plane, long width, int channels, int rows, int cols) {
+    float16 t[24], a[16];
     UNROLL for (int x = 0; x < 6; x++) gather(vload16(0, m + x * step), vload16(0, m + (6 + x) * step), vload16(0, m + (12 + x) * step), vload16(0, m + (18 + x) * step), vload16(0, m + (24 + x) * step), vload16(0, m + (30 + x) * step), t + x, 6);
     UNROLL for (int y = 0; y < 4; y++) gather(t[y * 6], t[y * 6 + 1], t[y * 6 + 2], t[y * 6 + 3], t[y * 6 + 4], t[y * 6 + 5], a + y * 4, 1);
-    UNROLL for (int i = 0; i < 16; i++) a[i] = finish(a[i], shift, kind);
-    TRANSPOSE(a, b);
+    UNROLL for (int i = 0; i < 16; i++) a[i] = finish(a[i], shift);
+    transpose_16(a);
     if (channels == 16 && rows == 4 && cols == 4) {
         UNROLL for (int i = 0; i < 16; i++) {
             vstore4(a[i].s0123, 0, out + i * plane);
@@ -236,7 +235,7 @@ INLINE void multiply_block(SPACE const float *v, __global const float *u, __glob
     for (int r = 0; r < rows; r++)
         for (int c = 0; c < cols; c++) {
             const long oy = (ty + r) * 4, ox = (tx + c) * 4;
-            gather_tile(sums + (r * cols + c) * WIDTH, step, shift, out + oy * OUT_WIDTH + ox, OUT_HEIGHT * OUT_WIDTH, OUT_WIDTH, channels, (int)min(4L, OUT_HEIGHT - oy), (int)min(4L, OUT_WIDTH - ox), (int)shape.s6);
+            gather_tile(sums + (r * cols + c) * WIDTH, step, shift, out + oy * OUT_WIDTH + ox, OUT_HEIGHT * OUT_WIDTH, OUT_WIDTH, channels, (int)min(4L, OUT_HEIGHT - oy), (int)min(4L, OUT_WIDTH - ox));
         }
 }
 #endif

@@ -13,7 +13,7 @@ static const clattn_field fields[] = {
     CLATTN_PARAM(clattn_conv2d_args, dilation, "dilation", CLATTN_FIELD_INTS, 1, 1, CLATTN_WINDOW_LIMIT, "one value or vertical,horizontal"),
     CLATTN_PARAM(clattn_conv2d_args, groups, "groups", CLATTN_FIELD_INT, 1, 1, 2147483647, "C and O are divisible by it"),
     CLATTN_PARAM_WORD(clattn_conv2d_args, activation, "activation", clattn_activation_words, CLATTN_ACTIVATION_NONE, "of the result"),
-    CLATTN_PARAM_WORD(clattn_conv2d_args, precision, "precision", precision_words, CLATTN_PRECISION_EXACT, "fast allows Winograd; computed as exact in this release"),
+    CLATTN_PARAM_WORD(clattn_conv2d_args, precision, "precision", precision_words, CLATTN_PRECISION_EXACT, "fast allows Winograd: errors of up to 1e-4 of the largest output; a NaN or infinity of x reaches the 4x4 outputs around"),
 };
 
 clattn_window clattn_conv2d_window(const clattn_conv2d_args *a) {
@@ -59,8 +59,6 @@ static clattn_status infer(clattn_call *call, const void *raw) {
 #define LOCAL_LIMIT (192 << 10)
 /* Products that are summed before they are added to the other sums: errors grow with a sum's length. */
 #define MOST_PRODUCTS 128
-#include <stdlib.h>
-static int envi(const char *n, int d) { const char *s = getenv(n); return s ? atoi(s) : d; }
 
 /* A work-group's part: `rows` x `cols` outputs of some channel blocks (or of one channel), summed over `pass` input channels at a
  * time from a padded input block of `channels` in local memory. */
@@ -72,12 +70,8 @@ typedef struct plan {
     bool fits;
 } plan;
 
-static int64_t ceil_div(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
-}
-
 static int64_t round_up(int64_t value, int64_t step) {
-    return ceil_div(value, step) * step;
+    return clattn_ceil_div(value, step) * step;
 }
 
 /* Whole vectors of 16 pixels where a few rows make them. With channels that do not fit at once the sums of all rows stay. */
@@ -102,8 +96,7 @@ static void measure(plan *p, const clattn_window *w, int step, int64_t inputs) {
 
 /* Shrinks a plan until it fits local memory. */
 static void fit(plan *p, const clattn_call *call, const clattn_window *w, int step, int row_step) {
-    const int64_t limit = envi("LIM", 192) << 10;
-    const int64_t room = clattn_call_cpu(call, (size_t)limit) ? limit : (int64_t)clattn_call_device(call)->local_memory;
+    const int64_t room = clattn_call_cpu(call, LOCAL_LIMIT) ? LOCAL_LIMIT : (int64_t)clattn_call_device(call)->local_memory;
     for (;;) {
         measure(p, w, step, clattn_dim(call, "I"));
         p->fits = p->x_bytes + p->y_bytes <= room;
@@ -117,7 +110,7 @@ static void fit(plan *p, const clattn_call *call, const clattn_window *w, int st
 }
 
 static int64_t tiles(const clattn_call *call, const plan *p) {
-    return ceil_div(clattn_dim(call, "OH"), p->rows) * ceil_div(clattn_dim(call, "OW"), p->cols);
+    return clattn_ceil_div(clattn_dim(call, "OH"), p->rows) * clattn_ceil_div(clattn_dim(call, "OW"), p->cols);
 }
 
 /* ---- blocks: vectors along output channels ---- */
@@ -129,7 +122,7 @@ static void choose_tile(plan *p, int64_t cols, int64_t outputs) {
     int64_t least = INT64_MAX;
     for (size_t i = 0; i < CLATTN_COUNT(tiles); i++) {
         const int pixels = tiles[i][0], vectors = tiles[i][1];
-        const int64_t cost = ceil_div(cols, pixels) * ceil_div(outputs, 16 * vectors) * (pixels * vectors + vectors + 2);
+        const int64_t cost = clattn_ceil_div(cols, pixels) * clattn_ceil_div(outputs, 16 * vectors) * (pixels * vectors + vectors + 2);
         if (cost >= least) continue;
         least = cost;
         p->pixels = pixels;
@@ -148,7 +141,7 @@ static double cycles(const clattn_call *call, const clattn_conv2d_args *a, const
     const double weights = vectors * inputs * (double)(w->kernel[0] * w->kernel[1]), products = (double)(p->rows * round_up(p->cols, p->pixels)) * weights;
     const double loads = inputs * (double)(p->in_rows * p->pitch / 16) * (p->channels < clattn_dim(call, "I") ? (double)p->blocks_per_group : 1);
     const double group = products + WEIGHT_CYCLES * weights + LOAD_CYCLES * loads + STORE_CYCLES * vectors * (double)(p->rows * p->cols) / 16;
-    const double groups = (double)(tiles(call, p) * a->groups * ceil_div(p->blocks, p->blocks_per_group) * a->x->shape[0]);
+    const double groups = (double)(tiles(call, p) * a->groups * clattn_ceil_div(p->blocks, p->blocks_per_group) * a->x->shape[0]);
     /* Groups do not begin together, and the last ones are waited for. */
     return group * (ceil(groups / units) + 0.1);
 }
@@ -159,27 +152,24 @@ static plan plan_blocks(const clattn_call *call, const clattn_conv2d_args *a) {
     const int64_t oh = clattn_dim(call, "OH"), ow = clattn_dim(call, "OW"), outputs = clattn_dim(call, "O") / a->groups, inputs = clattn_dim(call, "I");
     plan p = { .cols = ow <= 112 ? ow : 56, .channels = inputs }, best = p;
     choose_tile(&p, p.cols, outputs);
-    if (getenv("MR")) p.pixels = envi("MR", 14), p.vectors = envi("NV", 1);
     p.pass = MOST_PRODUCTS / (w.kernel[0] * w.kernel[1]);
     if (p.pass < 1) p.pass = 1;
-    if (inputs > 0) p.pass = ceil_div(inputs, ceil_div(inputs, p.pass));
-    p.blocks = ceil_div(outputs, 16 * p.vectors);
+    if (inputs > 0) p.pass = clattn_ceil_div(inputs, clattn_ceil_div(inputs, p.pass));
+    p.blocks = clattn_ceil_div(outputs, 16 * p.vectors);
     double least = INFINITY;
     for (int64_t strips = 1; strips <= oh || strips == 1; strips++) {
         plan q = p;
-        q.rows = ceil_div(oh, strips);
-        if (strips > 1 && q.rows == ceil_div(oh, strips - 1)) continue;
+        q.rows = clattn_ceil_div(oh, strips);
+        if (strips > 1 && q.rows == clattn_ceil_div(oh, strips - 1)) continue;
         fit(&q, call, &w, p.pixels, 1);
         for (int64_t parts = 1; parts <= p.blocks; parts *= 2) {
-            q.blocks_per_group = ceil_div(p.blocks, parts);
+            q.blocks_per_group = clattn_ceil_div(p.blocks, parts);
             const double cost = cycles(call, a, &w, &q);
             if (cost >= least) continue;
             least = cost;
             best = q;
         }
     }
-    if (getenv("ROWS")) { best = p; best.rows = envi("ROWS", 4); best.blocks_per_group = envi("BPG", (int)best.blocks); fit(&best, call, &w, p.pixels, 1); }
-    if (getenv("SHOW")) fprintf(stderr, "MR %d NV %d rows %ld bpg %ld channels %ld pass %ld kept %ld x %ld y %ld\n", best.pixels, best.vectors, best.rows, best.blocks_per_group, best.channels, best.pass, best.kept, best.x_bytes, best.y_bytes);
     return best;
 }
 
@@ -188,26 +178,20 @@ static const char *blocks_refusal(const clattn_call *call, const void *raw) {
     return plan_blocks(call, raw).fits ? NULL : "the input block of one tile does not fit local memory";
 }
 
-static clattn_status pack(clattn_call *call, const clattn_conv2d_args *a, const plan *p, clattn_buffer **packed) {
-    const int64_t width = 16 * p->vectors, inputs = clattn_dim(call, "I"), taps = a->weight->shape[2] * a->weight->shape[3], outputs = clattn_dim(call, "O") / a->groups;
+clattn_status clattn_conv2d_pack(clattn_call *call, const clattn_conv2d_args *a, int64_t width, clattn_buffer **packed) {
+    const int64_t inputs = clattn_dim(call, "I"), taps = a->weight->shape[2] * a->weight->shape[3], outputs = clattn_dim(call, "O") / a->groups;
     const int64_t count = a->groups * round_up(outputs, width) * inputs * taps;
     char key[64];
     bool fresh;
-    snprintf(key, sizeof key, "conv2d v%d g%lld", p->vectors, (long long)a->groups);
+    snprintf(key, sizeof key, "conv2d %lld g%lld", (long long)width, (long long)a->groups);
     const clattn_status status = clattn_packed(call, a->weight, key, (size_t)(count ? count : 1) * 4, packed, &fresh);
     if (status || !fresh) return status;
     return clattn_run_kernel(call, "conv2d", "pack", "", 1, (size_t[]){ (size_t)count }, (size_t[]){ 0 }, ARG_T(a->weight), ARG_BUFFER(*packed), ARG_I64(outputs), ARG_I64(inputs), ARG_I64(taps), ARG_I64(width), ARG_I64(count));
 }
 
-int clattn_conv2d_activation(const clattn_conv2d_args *a) {
-    return a->activation <= CLATTN_ACTIVATION_RELU ? (int)a->activation : 0;
-}
-
-/* Small strides are modes of the kernel as well. */
+/* Small strides are modes of the kernel; others come as arguments, so that few programs are built. */
 static void write_options(char *text, size_t size, const clattn_conv2d_args *a, const clattn_window *w, const plan *p) {
-    snprintf(text, size, "-DSTRIDE=%d -DACT=%d -DNV=%d -DMR=%d", w->stride[1] <= 2 ? (int)w->stride[1] : 0, clattn_conv2d_activation(a), p->vectors, p->pixels);
-    if (getenv("OPT")) snprintf(text + strlen(text), 60, " -D%s", getenv("OPT"));
-    if (getenv("OPT2")) snprintf(text + strlen(text), 60, " -D%s", getenv("OPT2"));
+    snprintf(text, size, "-DSTRIDE=%d -DACT=%d -DNV=%d -DMR=%d", w->stride[1] <= 2 ? (int)w->stride[1] : 0, (int)a->activation, p->vectors, p->pixels);
 }
 
 clattn_arg clattn_conv2d_sizes(const clattn_call *call, const clattn_conv2d_args *a) {
@@ -216,19 +200,19 @@ clattn_arg clattn_conv2d_sizes(const clattn_call *call, const clattn_conv2d_args
 
 /* What the kernels on vectors know of a plan. */
 static clattn_arg tile_arg(const clattn_conv2d_args *a, const plan *p) {
-    return clattn_arg_i64x8(p->rows, p->cols, p->in_rows, p->pitch, p->plane, p->channels, a->activation, clattn_tensor_count(a->x));
+    return clattn_arg_i64x8(p->rows, p->cols, p->in_rows, p->pitch, p->plane, p->channels, clattn_tensor_count(a->x), 0);
 }
 
 static clattn_status enqueue_blocks(clattn_call *call, const void *raw) {
     const clattn_conv2d_args *a = raw;
     const clattn_window w = clattn_conv2d_window(a);
     const plan p = plan_blocks(call, a);
-    char options[256];
+    char options[96];
     clattn_buffer *packed;
-    const clattn_status status = pack(call, a, &p, &packed);
+    const clattn_status status = clattn_conv2d_pack(call, a, 16 * p.vectors, &packed);
     if (status) return status;
     write_options(options, sizeof options, a, &w, &p);
-    return clattn_run_kernel(call, "conv2d", "blocks", options, 3, ((size_t[]){ (size_t)tiles(call, &p), (size_t)(a->groups * ceil_div(p.blocks, p.blocks_per_group)), (size_t)a->x->shape[0] }), ((size_t[]){ 1, 1, 1 }), ARG_T(a->x), ARG_BUFFER(packed), ARG_T(a->bias), ARG_T(a->out), clattn_conv2d_sizes(call, a), clattn_window_arg(&w), tile_arg(a, &p), clattn_arg_i64x4(a->groups, p.blocks, p.blocks_per_group, p.pass), ARG_I32(p.kept), ARG_LOCAL((size_t)p.x_bytes), ARG_LOCAL((size_t)p.y_bytes));
+    return clattn_run_kernel(call, "conv2d", "blocks", options, 3, ((size_t[]){ (size_t)tiles(call, &p), (size_t)(a->groups * clattn_ceil_div(p.blocks, p.blocks_per_group)), (size_t)a->x->shape[0] }), ((size_t[]){ 1, 1, 1 }), ARG_T(a->x), ARG_BUFFER(packed), ARG_T(a->bias), ARG_T(a->out), clattn_conv2d_sizes(call, a), clattn_window_arg(&w), tile_arg(a, &p), clattn_arg_i64x4(a->groups, p.blocks, p.blocks_per_group, p.pass), ARG_I32(p.kept), ARG_LOCAL((size_t)p.x_bytes), ARG_LOCAL((size_t)p.y_bytes));
 }
 
 /* ---- width: vectors along the output's rows, one output channel a group; for depthwise and few output channels ---- */
@@ -254,7 +238,7 @@ static clattn_status enqueue_width(clattn_call *call, const void *raw) {
     const clattn_conv2d_args *a = raw;
     const clattn_window w = clattn_conv2d_window(a);
     const plan p = plan_width(call, a);
-    char options[256];
+    char options[96];
     write_options(options, sizeof options, a, &w, &p);
     return clattn_run_kernel(call, "conv2d", "width", options, 3, ((size_t[]){ (size_t)tiles(call, &p), (size_t)a->weight->shape[0], (size_t)a->x->shape[0] }), ((size_t[]){ 1, 1, 1 }), ARG_T(a->x), ARG_T(a->weight), ARG_T(a->bias), ARG_T(a->out), clattn_conv2d_sizes(call, a), clattn_window_arg(&w), tile_arg(a, &p), ARG_I64(a->groups), ARG_LOCAL((size_t)p.x_bytes));
 }

@@ -7,8 +7,8 @@
 clattn_window clattn_conv2d_window(const clattn_conv2d_args *args);
 /* C, H, W, O, OH, OW, KH, KW */
 clattn_arg clattn_conv2d_sizes(const clattn_call *call, const clattn_conv2d_args *args);
-/* The activation as the kernels' ACT: the cheap ones are modes, others come as arguments, so that few programs are built. */
-int clattn_conv2d_activation(const clattn_conv2d_args *args);
+/* The weight as [group][block][input channel][tap][width]: blocks of `width` output channels, zeros beyond a group's last one. */
+clattn_status clattn_conv2d_pack(clattn_call *call, const clattn_conv2d_args *args, int64_t width, clattn_buffer **packed);
 
 /* conv2d_winograd.c */
 const char *clattn_conv2d_winograd_refusal(const clattn_call *call, const void *args);

@@ -4,9 +4,6 @@
 /* Outputs that a work-group has at least, for planes are often small. */
 #define LEAST_OUTPUTS 2048
 
-#include <stdlib.h>
-static int envi(const char *n, int d) { const char *s = getenv(n); return s ? atoi(s) : d; }
-
 const char *clattn_conv2d_depthwise_refusal(const clattn_call *call, const void *raw) {
     const clattn_conv2d_args *a = raw;
     const clattn_window w = clattn_conv2d_window(a);
@@ -24,7 +21,7 @@ static int choose_rows(int64_t height, int64_t taps) {
     int best = 4;
     int64_t least = INT64_MAX;
     for (size_t i = 0; i < CLATTN_COUNT(choices); i++) {
-        const int64_t cost = (height + choices[i] - 1) / choices[i] * (choices[i] + taps - 1);
+        const int64_t cost = clattn_ceil_div(height, choices[i]) * (choices[i] + taps - 1);
         if (cost >= least) continue;
         least = cost;
         best = choices[i];
@@ -36,9 +33,8 @@ clattn_status clattn_conv2d_depthwise(clattn_call *call, const void *raw) {
     const clattn_conv2d_args *a = raw;
     const clattn_window w = clattn_conv2d_window(a);
     const int64_t outputs = clattn_dim(call, "OH") * clattn_dim(call, "OW"), total = a->x->shape[0] * clattn_dim(call, "O");
-    int64_t planes = outputs < LEAST_OUTPUTS ? (LEAST_OUTPUTS + outputs - 1) / outputs : 1;
-    planes = envi("DP", (int)planes);
+    const int64_t planes = clattn_ceil_div(LEAST_OUTPUTS, outputs);
     char options[64];
-    snprintf(options, sizeof options, "-DKH=%d -DKW=%d -DROWS=%d -DACT=%d", (int)w.kernel[0], (int)w.kernel[1], envi("DR", choose_rows(clattn_dim(call, "OH"), w.kernel[0])), clattn_conv2d_activation(a));
-    return clattn_run_kernel(call, "conv2d_depthwise", "depthwise", options, 1, (size_t[]){ (size_t)((total + planes - 1) / planes) }, (size_t[]){ 1 }, ARG_T(a->x), ARG_T(a->weight), ARG_T(a->bias), ARG_T(a->out), clattn_conv2d_sizes(call, a), clattn_window_arg(&w), ARG_I64(clattn_dim(call, "O") / a->groups), ARG_I64(planes), ARG_I64(total), ARG_I32(a->activation), ARG_I64(clattn_tensor_count(a->x)));
+    snprintf(options, sizeof options, "-DKH=%d -DKW=%d -DROWS=%d -DACT=%d", (int)w.kernel[0], (int)w.kernel[1], choose_rows(clattn_dim(call, "OH"), w.kernel[0]), (int)a->activation);
+    return clattn_run_kernel(call, "conv2d_depthwise", "depthwise", options, 1, (size_t[]){ (size_t)clattn_ceil_div(total, planes) }, (size_t[]){ 1 }, ARG_T(a->x), ARG_T(a->weight), ARG_T(a->bias), ARG_T(a->out), clattn_conv2d_sizes(call, a), clattn_window_arg(&w), ARG_I64(clattn_dim(call, "O") / a->groups), ARG_I64(planes), ARG_I64(total), ARG_I64(clattn_tensor_count(a->x)));
 }

@@ -1,13 +1,6 @@
 /* conv2d with a 1x1 kernel on CPU devices: how the work is cut. */
 #include "conv2d.h"
 
-#include <stdlib.h>
-static int envi(const char *n, int d) { const char *s = getenv(n); return s ? atoi(s) : d; }
-
-static int64_t ceil_div(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
-}
-
 const char *clattn_conv2d_pointwise_refusal(const clattn_call *call, const void *raw) {
     const clattn_conv2d_args *a = raw;
     const clattn_window w = clattn_conv2d_window(a);
@@ -33,28 +26,17 @@ typedef struct plan {
 } plan;
 
 static plan make_plan(const clattn_call *call, const clattn_conv2d_args *a) {
-    const int64_t inputs = clattn_dim(call, "I"), outputs = clattn_dim(call, "O") / a->groups, total = ceil_div(clattn_dim(call, "OH") * clattn_dim(call, "OW"), 16);
+    const int64_t inputs = clattn_dim(call, "I"), outputs = clattn_dim(call, "O") / a->groups, total = clattn_ceil_div(clattn_dim(call, "OH") * clattn_dim(call, "OW"), 16);
     plan p = { .channels = (outputs - 1) % 16 < 8 ? 8 : 16 };
-    p.channels = envi("PMR", p.channels);
-    p.strips = ceil_div(total, envi("PV", MOST_VECTORS));
-    p.vectors = ceil_div(total, p.strips);
-    p.tiles = ceil_div(outputs, p.channels);
-    p.parts = ceil_div(p.tiles, MOST_TILES);
+    p.strips = clattn_ceil_div(total, MOST_VECTORS);
+    p.vectors = clattn_ceil_div(total, p.strips);
+    p.tiles = clattn_ceil_div(outputs, p.channels);
+    p.parts = clattn_ceil_div(p.tiles, MOST_TILES);
     while (p.parts < p.tiles && p.strips * a->groups * p.parts * a->x->shape[0] < FEW_GROUPS) p.parts *= 2;
-    p.tiles_per_group = ceil_div(p.tiles, p.parts);
-    p.parts = ceil_div(p.tiles, p.tiles_per_group);
-    p.pass = ceil_div(inputs, ceil_div(inputs, envi("PP", MOST_PRODUCTS)));
+    p.tiles_per_group = clattn_ceil_div(p.tiles, p.parts);
+    p.parts = clattn_ceil_div(p.tiles, p.tiles_per_group);
+    p.pass = clattn_ceil_div(inputs, clattn_ceil_div(inputs, MOST_PRODUCTS));
     return p;
-}
-
-static clattn_status pack(clattn_call *call, const clattn_conv2d_args *a, const plan *p, const char *options, clattn_buffer **packed) {
-    const int64_t inputs = clattn_dim(call, "I"), outputs = clattn_dim(call, "O") / a->groups, count = a->groups * p->tiles * p->channels * inputs;
-    char key[64];
-    bool fresh;
-    snprintf(key, sizeof key, "conv2d pointwise m%d g%lld", p->channels, (long long)a->groups);
-    const clattn_status status = clattn_packed(call, a->weight, key, (size_t)count * 4, packed, &fresh);
-    if (status || !fresh) return status;
-    return clattn_run_kernel(call, "conv2d_pointwise", "pack", options, 1, (size_t[]){ (size_t)count }, (size_t[]){ 0 }, ARG_T(a->weight), ARG_BUFFER(*packed), ARG_I64(outputs), ARG_I64(inputs), ARG_I64(count));
 }
 
 clattn_status clattn_conv2d_pointwise(clattn_call *call, const void *raw) {
@@ -62,9 +44,9 @@ clattn_status clattn_conv2d_pointwise(clattn_call *call, const void *raw) {
     const plan p = make_plan(call, a);
     char options[64];
     clattn_buffer *packed;
-    snprintf(options, sizeof options, "-DMR=%d -DACT=%d", p.channels, clattn_conv2d_activation(a));
-    const clattn_status status = pack(call, a, &p, options, &packed);
+    const clattn_status status = clattn_conv2d_pack(call, a, p.channels, &packed);
     if (status) return status;
+    snprintf(options, sizeof options, "-DMR=%d -DACT=%d", p.channels, (int)a->activation);
     const clattn_arg cut = clattn_arg_i64x8(p.vectors, p.pass, a->groups, p.tiles, p.tiles_per_group, 0, 0, 0);
-    return clattn_run_kernel(call, "conv2d_pointwise", "pointwise", options, 3, ((size_t[]){ (size_t)p.strips, (size_t)(a->groups * p.parts), (size_t)a->x->shape[0] }), ((size_t[]){ 1, 1, 1 }), ARG_T(a->x), ARG_BUFFER(packed), ARG_T(a->bias), ARG_T(a->out), clattn_conv2d_sizes(call, a), cut, ARG_I32(a->activation), ARG_LOCAL((size_t)(p.tiles_per_group * p.channels * p.vectors * 64)));
+    return clattn_run_kernel(call, "conv2d_pointwise", "pointwise", options, 3, ((size_t[]){ (size_t)p.strips, (size_t)(a->groups * p.parts), (size_t)a->x->shape[0] }), ((size_t[]){ 1, 1, 1 }), ARG_T(a->x), ARG_BUFFER(packed), ARG_T(a->bias), ARG_T(a->out), clattn_conv2d_sizes(call, a), cut, ARG_LOCAL((size_t)(p.tiles_per_group * p.channels * p.vectors * 64)));
 }

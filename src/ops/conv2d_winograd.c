@@ -1,9 +1,6 @@
 /* conv2d by Winograd's F(4x4,3x3) on CPU devices: how the work is cut. */
 #include "conv2d.h"
 
-#include <stdlib.h>
-static int envi(const char *n, int d) { const char *s = getenv(n); return s ? atoi(s) : d; }
-
 #define POSITIONS 36
 #define WIDTH 16
 /* Tiles of a strip at most: what is read again for each block of channels, and the sums of one block, stay in the level-2 cache. */
@@ -18,31 +15,27 @@ static int envi(const char *n, int d) { const char *s = getenv(n); return s ? at
 #define CHANNELS 16
 
 typedef struct plan {
-    bool fused;                         /* one launch: a work-group transforms its strip for itself */
-    int segment, tiles;                 /* of the kernels: SEGMENT, MR */
-    int64_t rows, cols, down, across;   /* a strip's tiles, an image's strips */
-    int64_t pitch, step, blocks;        /* transformed inputs: from a channel and a position to the next; blocks of channels */
-    int64_t v_bytes, sums_bytes;        /* of a strip */
+    bool fused, fits;                 /* one launch: a work-group transforms its strip for itself; local memory is enough */
+    int segment, tiles;               /* of the kernels: SEGMENT, MR */
+    int64_t rows, cols, down, across; /* a strip's tiles, an image's strips */
+    int64_t pitch, step, blocks;      /* transformed inputs: from a channel and a position to the next; blocks of channels */
+    int64_t v_bytes, sums_bytes;      /* of a strip */
 } plan;
-
-static int64_t ceil_div(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
-}
 
 /* Strips of nearly equal size of at most `most` tiles: whole rows if they fit. */
 static void cut_strips(plan *p, int64_t down, int64_t across, int64_t most) {
-    p->across = ceil_div(across, most);
-    p->cols = ceil_div(across, p->across);
-    p->across = ceil_div(across, p->cols);
-    p->down = p->across > 1 ? down : ceil_div(down, most / p->cols);
-    p->rows = ceil_div(down, p->down);
-    p->down = ceil_div(down, p->rows);
+    p->across = clattn_ceil_div(across, most);
+    p->cols = clattn_ceil_div(across, p->across);
+    p->across = clattn_ceil_div(across, p->cols);
+    p->down = p->across > 1 ? down : clattn_ceil_div(down, most / p->cols);
+    p->rows = clattn_ceil_div(down, p->down);
+    p->down = clattn_ceil_div(down, p->rows);
 }
 
 /* Vectors of tiles, with what it costs to store them in pieces. */
 static double vectors_of(const plan *p, int segment) {
     const double pieces = 16.0 / segment;
-    return ceil((double)(p->rows * ceil_div(p->cols, segment)) / pieces) * (1 + 0.08 * (pieces - 1));
+    return ceil((double)(p->rows * clattn_ceil_div(p->cols, segment)) / pieces) * (1 + 0.08 * (pieces - 1));
 }
 
 /* Tiles in registers: the last ones of a strip overlap those before, so that no strip may have fewer. */
@@ -53,7 +46,7 @@ static int choose_tiles(const plan *p, int64_t down, int64_t across) {
     int64_t lowest = INT64_MAX;
     for (size_t i = 0; i < CLATTN_COUNT(choices); i++) {
         const int n = choices[i];
-        const int64_t cost = ceil_div(most, n) * (n + 3);
+        const int64_t cost = clattn_ceil_div(most, n) * (n + 3);
         if (n > least || cost >= lowest) continue;
         lowest = cost;
         best = n;
@@ -61,16 +54,14 @@ static int choose_tiles(const plan *p, int64_t down, int64_t across) {
     return best;
 }
 
-static plan plan_strips(const clattn_call *call, int64_t most) {
-    const int64_t down = ceil_div(clattn_dim(call, "OH"), 4), across = ceil_div(clattn_dim(call, "OW"), 4);
-    plan p = { .segment = 16 };
+static plan plan_strips(const clattn_call *call, int64_t most, int64_t blocks) {
+    const int64_t down = clattn_ceil_div(clattn_dim(call, "OH"), 4), across = clattn_ceil_div(clattn_dim(call, "OW"), 4);
+    plan p = { .segment = 16, .blocks = blocks };
     cut_strips(&p, down, across, most);
     for (int segment = 8; segment >= 4; segment /= 2)
         if (vectors_of(&p, segment) < vectors_of(&p, p.segment)) p.segment = segment;
-    if (getenv("SEG")) p.segment = envi("SEG", 16);
     p.tiles = choose_tiles(&p, down, across);
-    if (getenv("WMR")) p.tiles = envi("WMR", 14);
-    p.pitch = ceil_div((p.rows - 1) * p.cols + ceil_div(p.cols, p.segment) * p.segment, 4) * 4;
+    p.pitch = clattn_ceil_div((p.rows - 1) * p.cols + clattn_ceil_div(p.cols, p.segment) * p.segment, 4) * 4;
     /* The 36 positions of a channel are written together: not all into the same sets of the level-1 cache. */
     p.step = p.pitch * clattn_dim(call, "I") + 16;
     p.v_bytes = POSITIONS * p.step * 4;
@@ -79,21 +70,21 @@ static plan plan_strips(const clattn_call *call, int64_t most) {
 }
 
 static plan make_plan(const clattn_call *call, const clattn_conv2d_args *a) {
-    const int64_t inputs = clattn_dim(call, "I"), blocks = ceil_div(clattn_dim(call, "O") / a->groups, WIDTH), room = (int64_t)clattn_call_device(call)->local_memory;
-    const int64_t limit = room < LOCAL_LIMIT ? room : LOCAL_LIMIT, wanted = 4 * (int64_t)clattn_call_device(call)->compute_units;
-    plan p = { 0 };
-    for (int64_t most = envi("FT", 28); most >= 7 && POSITIONS * inputs * blocks * WIDTH * 4 <= CACHED_WEIGHTS; most -= 7) {
-        p = plan_strips(call, most);
-        p.fused = p.v_bytes + p.sums_bytes <= limit && p.down * p.across * a->groups * a->x->shape[0] >= wanted;
-        if (p.fused) break;
+    const int64_t inputs = clattn_dim(call, "I"), blocks = clattn_ceil_div(clattn_dim(call, "O") / a->groups, WIDTH), images = a->groups * a->x->shape[0];
+    const int64_t room = (int64_t)clattn_call_device(call)->local_memory, limit = room < LOCAL_LIMIT ? room : LOCAL_LIMIT;
+    const int64_t wanted = 4 * (int64_t)clattn_call_device(call)->compute_units; /* work-groups */
+    const bool light = POSITIONS * inputs * blocks * WIDTH * 4 <= CACHED_WEIGHTS;
+    plan p;
+    for (int64_t most = 28; most >= 7 && light; most -= 7) {
+        p = plan_strips(call, most, blocks);
+        p.fused = p.fits = p.v_bytes + p.sums_bytes <= limit;
+        if (p.fits && p.down * p.across * images >= wanted) return p;
     }
-    for (int64_t most = envi("UT", MOST_TILES); !p.fused && most >= 1; most /= 2) {
-        p = plan_strips(call, most);
-        if (p.sums_bytes > limit) p.tiles = 0;
-        else if (most <= 14 || p.down * p.across * a->groups * blocks * a->x->shape[0] >= wanted) break;
+    for (int64_t most = MOST_TILES; most >= 1; most /= 2) {
+        p = plan_strips(call, most, blocks);
+        p.fits = p.sums_bytes <= limit;
+        if (p.fits && (most <= 14 || p.down * p.across * images * blocks >= wanted)) break;
     }
-    p.blocks = blocks;
-    if (getenv("SHOW")) fprintf(stderr, "fused %d seg %d MR %d rows %ld cols %ld strips %ld x %ld pitch %ld v %ld sums %ld\n", p.fused, p.segment, p.tiles, p.rows, p.cols, p.down, p.across, p.pitch, p.v_bytes, p.sums_bytes);
     return p;
 }
 
@@ -106,7 +97,7 @@ const char *clattn_conv2d_winograd_refusal(const clattn_call *call, const void *
     if (w.dilation[0] != 1 || w.dilation[1] != 1) return "the dilation is not 1";
     if (!clattn_call_cpu(call, 0)) return "the device is not a CPU";
     if (clattn_dim(call, "I") < 1 || clattn_dim(call, "I") > INT32_MAX / (POSITIONS * 128)) return "there are no channels, or more than 400,000";
-    return make_plan(call, a).tiles ? NULL : "the sums of one tile do not fit local memory";
+    return make_plan(call, a).fits ? NULL : "the sums of one tile do not fit local memory";
 }
 
 const char *clattn_conv2d_winograd_slow(const clattn_call *call, const clattn_conv2d_args *a) {
@@ -127,7 +118,7 @@ static clattn_status pack(clattn_call *call, const clattn_conv2d_args *a, const 
 
 /* Some images at a time: their transformed inputs, then the products. */
 static clattn_status run_in_two(clattn_call *call, const clattn_conv2d_args *a, const plan *p, clattn_buffer *packed, const char *options, clattn_arg window, clattn_arg shape) {
-    const size_t strips = (size_t)(p->down * p->across), parts = (size_t)(a->groups * ceil_div(clattn_dim(call, "I"), CHANNELS));
+    const size_t strips = (size_t)(p->down * p->across), parts = (size_t)(a->groups * clattn_ceil_div(clattn_dim(call, "I"), CHANNELS));
     const int64_t image_bytes = (int64_t)strips * a->groups * p->v_bytes, images = a->x->shape[0];
     int64_t at_once = CACHED_INPUTS / image_bytes;
     if (at_once < 1) at_once = 1;
@@ -150,8 +141,8 @@ clattn_status clattn_conv2d_winograd(clattn_call *call, const void *raw) {
     char options[96];
     const clattn_status status = pack(call, a, &p, &packed);
     if (status) return status;
-    const clattn_arg window = clattn_window_arg(&w), shape = clattn_arg_i64x8(p.rows, p.cols, p.pitch, p.step, a->groups, p.blocks, a->activation, clattn_tensor_count(a->x));
-    snprintf(options, sizeof options, "-DSPACE=%s -DSEGMENT=%d%s -DMR=%d -DACT=%d", p.fused ? "__local" : "__global", p.segment, p.cols >= p.segment ? " -DBEYOND" : "", p.tiles, clattn_conv2d_activation(a));
+    const clattn_arg window = clattn_window_arg(&w), shape = clattn_arg_i64x8(p.rows, p.cols, p.pitch, p.step, a->groups, p.blocks, clattn_tensor_count(a->x), 0);
+    snprintf(options, sizeof options, "-DSPACE=%s -DSEGMENT=%d%s -DMR=%d -DACT=%d", p.fused ? "__local" : "__global", p.segment, p.cols >= p.segment ? " -DBEYOND" : "", p.tiles, (int)a->activation);
     if (!p.fused) return run_in_two(call, a, &p, packed, options, window, shape);
     return clattn_run_kernel(call, "conv2d_winograd", "fused", options, 3, ((size_t[]){ (size_t)(p.down * p.across), (size_t)a->groups, (size_t)a->x->shape[0] }), ((size_t[]){ 1, 1, 1 }), ARG_T(a->x), ARG_BUFFER(packed), ARG_T(a->bias), ARG_T(a->out), clattn_conv2d_sizes(call, a), window, shape, ARG_LOCAL((size_t)p.v_bytes), ARG_LOCAL((size_t)p.sums_bytes));
 }
