@@ -27,9 +27,10 @@ INLINE void convolve(__global const float *x, long at, int y, int left, const fl
     }
 }
 
-/* A row of outputs: 16, or the fewer that it has. Those that are not the plane's last may write into the next row, which follows. */
-INLINE void store_row(float16 v, __global float *to, int width, bool last) {
-    if (width >= 16 || !last) vstore16(v, 0, to);
+/* A row of outputs: 16, or the `width` that it has. What a short row's vector writes beyond it is written again by the rows below;
+ * `left`: outputs from here to the plane's end. */
+INLINE void store_row(float16 v, __global float *to, int width, long left) {
+    if (width >= 16 || left >= 16) vstore16(v, 0, to);
     else store_some(v, width, to);
 }
 
@@ -57,7 +58,7 @@ SINGLE void depthwise(IN(x), IN(weight), IN(bias), OUT(out), const long8 sizes, 
                 if (y >= 0 && y + LOADED <= height && at >= 0 && end <= count) convolve(x, at, y, left, w, height, width, true, count, acc);
                 else convolve(x, at, y, left, w, height, width, false, count, acc);
                 UNROLL for (int i = 0; i < ROWS; i++)
-                    if (oy + i < out_height) store_row(finish(acc[i], shift), to + (long)(oy + i) * out_width + ox, out_width, oy + i == out_height - 1);
+                    if (oy + i < out_height) store_row(finish(acc[i], shift), to + (long)(oy + i) * out_width + ox, out_width, (long)(out_height - oy - i) * out_width);
             }
         }
     }

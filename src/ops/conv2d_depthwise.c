@@ -11,7 +11,7 @@ const char *clattn_conv2d_depthwise_refusal(const clattn_call *call, const void 
     if (clattn_dim(call, "I") != 1) return "it is not depthwise: a group has other than one input channel";
     if (w.stride[0] != 1 || w.stride[1] != 1 || w.dilation[0] != 1 || w.dilation[1] != 1) return "the stride or the dilation is not 1";
     if (w.kernel[0] != w.kernel[1] || (w.kernel[0] != 3 && w.kernel[0] != 5 && w.kernel[0] != 7)) return "the kernel is not 3x3, 5x5 or 7x7";
-    if (clattn_dim(call, "H") > INT32_MAX - 64 || clattn_dim(call, "W") > INT32_MAX - 64) return "a side of the image is above 2^31";
+    if (clattn_dim(call, "H") > INT32_MAX / 2 || clattn_dim(call, "W") > INT32_MAX / 2) return "a side of the image is above 2^30";
     return NULL;
 }
 

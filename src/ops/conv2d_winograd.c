@@ -13,6 +13,8 @@
 #define CACHED_INPUTS (16 << 20)
 /* Channels that a work-group transforms. */
 #define CHANNELS 16
+/* What it costs to transform a tile of one channel, there or back, in products. */
+#define TRANSFORM 200
 
 typedef struct plan {
     bool fused, fits;                 /* one launch: a work-group transforms its strip for itself; local memory is enough */
@@ -101,9 +103,9 @@ const char *clattn_conv2d_winograd_refusal(const clattn_call *call, const void *
 }
 
 const char *clattn_conv2d_winograd_slow(const clattn_call *call, const clattn_conv2d_args *a) {
-    (void)call;
-    (void)a;
-    return NULL;
+    const double inputs = (double)clattn_dim(call, "I"), outputs = (double)(clattn_dim(call, "O") / a->groups), pixels = (double)(clattn_dim(call, "OH") * clattn_dim(call, "OW"));
+    const double tiles = (double)(clattn_ceil_div(clattn_dim(call, "OH"), 4) * clattn_ceil_div(clattn_dim(call, "OW"), 4));
+    return tiles * (POSITIONS * inputs * outputs + TRANSFORM * (inputs + outputs)) < 9 * pixels * inputs * outputs ? NULL : "it would not be faster";
 }
 
 static clattn_status pack(clattn_call *call, const clattn_conv2d_args *a, const plan *p, clattn_buffer **packed) {
