@@ -93,10 +93,6 @@ typedef struct clattn_op_code {
 #define CLATTN_PARAM_WORD(type, member, label, word_list, default_value, line) { .name = (label), .kind = CLATTN_FIELD_WORD, .offset = offsetof(type, member), .words = (word_list), .fallback = (default_value), .text = (line) }
 #define CLATTN_PARAM_WORDS(type, member, label, word_list, line) { .name = (label), .kind = CLATTN_FIELD_WORDS, .offset = offsetof(type, member), .words = (word_list), .text = (line) }
 
-static inline int64_t clattn_ceil_div(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
-}
-
 #define CLATTN_COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 /* The words of clattn_activation_kind, the default's slot first. */
