@@ -149,18 +149,21 @@ static double cycles(const clattn_call *call, const clattn_conv2d_args *a, const
 /* Tries how many rows and channel blocks a work-group should have. */
 static plan plan_blocks(const clattn_call *call, const clattn_conv2d_args *a) {
     const clattn_window w = clattn_conv2d_window(a);
-    const int64_t oh = clattn_dim(call, "OH"), ow = clattn_dim(call, "OW"), outputs = clattn_dim(call, "O") / a->groups, inputs = clattn_dim(call, "I");
+    const int64_t oh = clattn_dim(call, "OH"), ow = clattn_dim(call, "OW"), outputs = clattn_dim(call, "O") / a->groups, inputs = clattn_dim(call, "I"), area = clattn_tuned(call, "area", 0);
     plan p = { .cols = ow <= 112 ? ow : 56, .channels = inputs }, best = p;
     choose_tile(&p, p.cols, outputs);
+    p.vectors = clattn_tuned(call, "vectors", p.vectors);
+    p.pixels = clattn_tuned(call, "pixels", p.pixels);
     p.pass = MOST_PRODUCTS / (w.kernel[0] * w.kernel[1]);
     if (p.pass < 1) p.pass = 1;
     if (inputs > 0) p.pass = clattn_ceil_div(inputs, clattn_ceil_div(inputs, p.pass));
     p.blocks = clattn_ceil_div(outputs, 16 * p.vectors);
+    const int64_t most_rows = !area || area / p.cols > oh ? oh : area < p.cols ? 1 : area / p.cols, most_strips = area ? 1 : oh;
     double least = INFINITY;
-    for (int64_t strips = 1; strips <= oh || strips == 1; strips++) {
+    for (int64_t strips = 1; strips <= most_strips; strips++) {
         plan q = p;
-        q.rows = clattn_ceil_div(oh, strips);
-        if (strips > 1 && q.rows == clattn_ceil_div(oh, strips - 1)) continue;
+        q.rows = clattn_ceil_div(most_rows, strips);
+        if (strips > 1 && q.rows == clattn_ceil_div(most_rows, strips - 1)) continue;
         fit(&q, call, &w, p.pixels, 1);
         for (int64_t parts = 1; parts <= p.blocks; parts *= 2) {
             q.blocks_per_group = clattn_ceil_div(p.blocks, parts);
@@ -175,7 +178,9 @@ static plan plan_blocks(const clattn_call *call, const clattn_conv2d_args *a) {
 
 static const char *blocks_refusal(const clattn_call *call, const void *raw) {
     if (!clattn_call_cpu(call, 0)) return "the device is not a CPU";
-    return plan_blocks(call, raw).fits ? NULL : "the input block of one tile does not fit local memory";
+    const plan p = plan_blocks(call, raw);
+    if (p.vectors * p.pixels > 28) return "the tile has more sums than there are registers";
+    return p.fits ? NULL : "the input block of one tile does not fit local memory";
 }
 
 clattn_status clattn_conv2d_pack(clattn_call *call, const clattn_conv2d_args *a, int64_t width, clattn_buffer **packed) {
@@ -265,6 +270,24 @@ static const clattn_variant variants[] = {
     { "scalar", NULL, enqueue_scalar },
 };
 
+static const clattn_tunable tunables[] = {
+    { "blocks", "vectors", "of 16 output channels in a block", { 1, 2, 4 } },
+    { "blocks", "pixels", "whose sums with a block's channels are in registers", { 4, 7, 8, 14, 16 } },
+    { "blocks", "area", "pixels of a group at most, in whole rows", { 56, 112, 224, 448, 896 } },
+    { .name = NULL },
+};
+
+static void shape_class(const clattn_call *call, const void *raw, char *text, size_t size) {
+    const clattn_conv2d_args *a = raw;
+    const clattn_window w = clattn_conv2d_window(a);
+    snprintf(text, size, "b%lld g%lld i%lld o%lld %lldx%lld/%lld to %lldx%lld", (long long)clattn_class_size(a->x->shape[0]), (long long)clattn_class_size(a->groups), (long long)clattn_class_size(clattn_dim(call, "I")), (long long)clattn_class_size(clattn_dim(call, "O") / a->groups),
+        (long long)w.kernel[0], (long long)w.kernel[1], (long long)w.stride[1], (long long)clattn_class_size(clattn_dim(call, "OH")), (long long)clattn_class_size(clattn_dim(call, "OW")));
+}
+
+static const char *const tuning_cases[] = {
+    "conv2d x[1,64,56,56] weight[64,64,3,3] padding=1", "conv2d x[1,128,28,28] weight[128,128,3,3] padding=1", "conv2d x[1,256,14,14] weight[256,256,3,3] padding=1",
+    "conv2d x[8,256,56,56] weight[64,256,1,1]", "conv2d x[1,3,224,224] weight[64,3,7,7] stride=2 padding=3", NULL };
+
 static void work(const clattn_call *call, const void *raw, double *flops, double *bytes) {
     const clattn_conv2d_args *a = raw;
     const double outputs = (double)a->x->shape[0] * (double)clattn_dim(call, "O") * (double)clattn_dim(call, "OH") * (double)clattn_dim(call, "OW");
@@ -277,7 +300,8 @@ void clattn_reference_conv2d(const clattn_call *call, const void *args, clattn_b
 static const char *const examples[] = {
     "conv2d x[1,1,28,28] weight[16,1,3,3] bias[16] padding=1", "conv2d x[1,16,28,28] weight[32,16,3,3] bias[32] padding=1 activation=relu",
     "conv2d x[1,32,14,14] weight[64,32,3,3] bias[64] padding=1", "conv2d x[1,4,17,17] weight[4,1,3,3] groups=4 padding=1", "conv2d x[1,16,14,14] weight[32,16,3,3] bias[32] padding=1 precision=fast", NULL };
-static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reserve = reserve, .reference = clattn_reference_conv2d, .work = work, .examples = examples };
+static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reserve = reserve, .reference = clattn_reference_conv2d, .work = work, .examples = examples,
+    .tunables = tunables, .shape_class = shape_class, .kernels = "conv2d conv2d_depthwise conv2d_pointwise conv2d_winograd", .tuning_cases = tuning_cases };
 static const clattn_op op_conv2d = { "conv2d", "2-D cross-correlation with zero padding", "torch.nn.functional.conv2d", sizeof(clattn_conv2d_args), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(conv2d)
 
