@@ -414,7 +414,7 @@ CLATTN_API clattn_status clattn_efficient_channel_attention(clattn_context *cont
 
 /* 2-D cross-correlation with zero padding; torch.nn.functional.conv2d.
  * precision fast allows Winograd's F(4x4,3x3) for 3x3 kernels of stride and dilation 1: 36 products instead of 144, for errors of up
- * to 1e-4 of the largest |output| (some 1e-5 is usual, 20 to 40 times those of exact), and a NaN or an infinity of x makes NaN of the
+ * to 1e-4 of the largest |output| (some 1e-5 is usual, 25 to 60 times those of exact), and a NaN or an infinity of x makes NaN of the
  * whole 4x4 blocks of outputs whose windows touch it. */
 typedef struct clattn_conv2d_args {
     const clattn_tensor *x;      /* [B,C,H,W] */
