@@ -1,14 +1,6 @@
 #include "common.cl"
 
-/* Sizes common to all kernels: `sizes` = C, H, W, O, OH, OW, KH, KW; `window` = strides, dilations, padding before, after. */
-#define IN_CHANNELS sizes.s0
-#define IN_HEIGHT sizes.s1
-#define IN_WIDTH sizes.s2
-#define OUT_CHANNELS sizes.s3
-#define OUT_HEIGHT sizes.s4
-#define OUT_WIDTH sizes.s5
-#define TAPS_Y sizes.s6
-#define TAPS_X sizes.s7
+#include "conv2d_parts.cl"
 
 #ifdef KERNEL_scalar
 /* One work-item per output. Sums of up to 16 channels are added to the others, as errors grow with a sum's length. */
@@ -56,56 +48,32 @@ __kernel void pack(IN(weight), OUT(packed), const long outputs, const long input
 #endif
 
 #if defined KERNEL_blocks || defined KERNEL_width
-/* `tile` = rows and columns of outputs, rows and columns of the input block, channels a pass, groups, channel blocks a
- * group, activation. */
+/* `tile` = rows and columns of outputs; rows, pitch and plane of the input block; channels in it; elements of x. */
 #define TILE_ROWS ((int)tile.s0)
 #define TILE_COLS ((int)tile.s1)
 #define BLOCK_ROWS ((int)tile.s2)
-#define BLOCK_COLS ((int)tile.s3)
+#define BLOCK_PITCH ((int)tile.s3)
+#define BLOCK_PLANE ((int)tile.s4)
+#define BLOCK_CHANNELS ((int)tile.s5)
+#define ELEMENTS tile.s6
 
-INLINE void zero_row(__local float *to, int n) {
-    for (int i = 0; i < n; i += 16) vstore16((float16)(0.0f), 0, to + i);
-}
-
-INLINE void copy_row(__global const float *from, __local float *to, int n) {
-    if (n < 16) {
-        for (int i = 0; i < n; i++) to[i] = from[i];
-        return;
-    }
-    for (int i = 0; i + 16 <= n; i += 16) vstore16(vload16(0, from + i), 0, to + i);
-    vstore16(vload16(0, from + n - 16), 0, to + n - 16);
-}
-
-/* The padded input block of `channels` planes that begins at (y0, x0). Zeros may be written over the following row's
- * beginning, which comes later; the block ends with room for the last. */
-INLINE void load_block(__global const float *x, __local float *block, int channels, long y0, long x0, long8 sizes, long8 tile) {
-    const int low = (int)clamp(-x0, 0L, (long)BLOCK_COLS), high = (int)clamp(IN_WIDTH - x0, 0L, (long)BLOCK_COLS);
+/* The padded input block of `channels` planes from `plane` on that begins at (y0, x0), in columns of vectors. */
+INLINE void load_block(__global const float *x, __local float *block, long plane, int channels, long y0, long x0, long8 sizes, long8 tile) {
+    const int above = (int)clamp(-y0, 0L, (long)BLOCK_ROWS), below = (int)clamp(IN_HEIGHT - y0, (long)above, (long)BLOCK_ROWS);
     for (int c = 0; c < channels; c++)
-        for (int r = 0; r < BLOCK_ROWS; r++) {
-            __local float *to = block + (c * BLOCK_ROWS + r) * BLOCK_COLS;
-            const long y = y0 + r;
-            if (y < 0 || y >= IN_HEIGHT || low >= high) {
-                zero_row(to, BLOCK_COLS);
-                continue;
-            }
-            zero_row(to, low);
-            copy_row(x + (c * IN_HEIGHT + y) * IN_WIDTH + x0 + low, to + low, high - low);
-            zero_row(to + high, BLOCK_COLS - high);
+        for (int i = 0; i < BLOCK_PITCH; i += 16) {
+            const int low = (int)clamp(-x0 - i, 0L, 16L), high = (int)clamp(IN_WIDTH - x0 - i, 0L, 16L);
+            const int16 kept = lanes16() >= low && lanes16() < high;
+            __local float *to = block + c * BLOCK_PLANE + i;
+            long at = plane + (c * IN_HEIGHT + y0 + above) * IN_WIDTH + x0 + i;
+            const bool safe = at >= 0 && at + (below - above) * IN_WIDTH + 16 <= ELEMENTS;
+            int r = 0;
+            for (; r < above; r++, to += BLOCK_PITCH) vstore16((float16)(0.0f), 0, to);
+            if (safe)
+                for (; r < below; r++, to += BLOCK_PITCH, at += IN_WIDTH) vstore16(select((float16)(0.0f), vload16(0, x + at), kept), 0, to);
+            for (; r < below; r++, to += BLOCK_PITCH, at += IN_WIDTH) vstore16(load_padded(x, at, low, high, ELEMENTS), 0, to);
+            for (; r < BLOCK_ROWS; r++, to += BLOCK_PITCH) vstore16((float16)(0.0f), 0, to);
         }
-}
-
-/* ACT is ACT_NONE, ACT_RELU or 0: any `kind`. */
-INLINE float16 finish(float16 v, float shift, int kind) {
-    v += shift;
-#if ACT == ACT_RELU
-    v = select(v, (float16)(0.0f), v < 0.0f);
-#elif ACT != ACT_NONE
-    float t[16];
-    vstore16(v, 0, t);
-    for (int i = 0; i < 16; i++) t[i] = activate(t[i], kind);
-    v = vload16(0, t);
-#endif
-    return v;
 }
 
 #if STRIDE
@@ -118,97 +86,106 @@ INLINE float16 finish(float16 v, float shift, int kind) {
 #ifdef KERNEL_blocks
 #define WIDTH (16 * NV)
 
-/* Transposes a[16] of float16 in four steps of a perfect shuffle; `b` is room. */
-#define SHUFFLE(to, from)                                                                                              \
-    _Pragma("unroll") for (int i_ = 0; i_ < 8; i_++) {                                                                 \
-        to[2 * i_] = interleave_low(from[i_], from[i_ + 8]);                                                           \
-        to[2 * i_ + 1] = interleave_high(from[i_], from[i_ + 8]);                                                      \
-    }
-#define TRANSPOSE(a, b)                                                                                                \
+/* One tap of the pixels begin .. end - 1. */
+#define TAP(begin, end)                                                                                                \
     do {                                                                                                               \
-        SHUFFLE(b, a)                                                                                                  \
-        SHUFFLE(a, b)                                                                                                  \
-        SHUFFLE(b, a)                                                                                                  \
-        SHUFFLE(a, b)                                                                                                  \
+        float16 v[NV];                                                                                                 \
+        UNROLL for (int j = 0; j < NV; j++) v[j] = vload16(j, w);                                                      \
+        UNROLL for (int i = begin; i < end; i++) {                                                                     \
+            const float16 s = (float16)(row[i * STEP]);                                                                \
+            UNROLL for (int j = 0; j < NV; j++) acc[i][j] = fma(s, v[j], acc[i][j]);                                   \
+        }                                                                                                              \
     } while (0)
 
-/* Adds to `count` pixels of one row (at most MR) the products of `channels` input channels. */
-INLINE void accumulate(__local const float *block, __global const float *w, __local float *sums, int count, int channels, bool first, int step, long8 sizes, long8 window, long8 tile) {
-    const int taps_y = (int)TAPS_Y, taps_x = (int)TAPS_X, down = (int)window.s2 * BLOCK_COLS, along = (int)window.s3;
+/* Adds to MR pixels of one row the products of `channels` input channels with the taps' rows top .. end - 1.
+ * The first pixel lies in the padding for taps before `left`, the last for those from `right` on. */
+INLINE void accumulate(__local const float *block, __global const float *w, __local float *sums, int channels, bool first, int top, int end, int left, int right, int step, long8 sizes, long8 window, long8 tile) {
+    const int taps_y = (int)TAPS_Y, taps_x = (int)TAPS_X, down = (int)window.s2 * BLOCK_PITCH, along = (int)window.s3;
     float16 acc[MR][NV];
-    #pragma unroll
-    for (int i = 0; i < MR; i++) {
-        #pragma unroll
-        for (int j = 0; j < NV; j++) acc[i][j] = (float16)(0.0f);
-    }
-    for (int c = 0; c < channels; c++)
-        for (int ky = 0; ky < taps_y; ky++) {
-            __local const float *row = block + c * BLOCK_ROWS * BLOCK_COLS + ky * down;
+    UNROLL for (int i = 0; i < MR; i++)
+        UNROLL for (int j = 0; j < NV; j++) acc[i][j] = (float16)(0.0f);
+    for (int c = 0; c < channels; c++, w += taps_y * taps_x * WIDTH, block += BLOCK_PLANE)
+        for (int ky = top; ky < end; ky++) {
+            __local const float *row = block + ky * down;
+            __global const float *from = w;
+            w += ky * taps_x * WIDTH;
             for (int kx = 0; kx < taps_x; kx++, row += along, w += WIDTH) {
-                float16 v[NV];
-                #pragma unroll
-                for (int j = 0; j < NV; j++) v[j] = vload16(j, w);
-                #pragma unroll
-                for (int i = 0; i < MR; i++) {
-                    const float16 s = (float16)(row[i * STEP]);
-                    #pragma unroll
-                    for (int j = 0; j < NV; j++) acc[i][j] = fma(s, v[j], acc[i][j]);
-                }
+                if (kx < left) TAP(1, MR);
+                else if (kx < right) TAP(0, MR);
+                else TAP(0, MR - 1);
             }
+            w = from;
         }
-    #pragma unroll
-    for (int i = 0; i < MR; i++)
-        if (i < count) { /* no break: PoCL then warns that it cannot unroll */
-            #pragma unroll
-            for (int j = 0; j < NV; j++) vstore16(first ? acc[i][j] : acc[i][j] + vload16(i * NV + j, sums), i * NV + j, sums);
-        }
+    if (!first)
+        UNROLL for (int i = 0; i < MR; i++)
+            UNROLL for (int j = 0; j < NV; j++) acc[i][j] += vload16(i * NV + j, sums);
+    UNROLL for (int i = 0; i < MR; i++)
+        UNROLL for (int j = 0; j < NV; j++) vstore16(acc[i][j], i * NV + j, sums);
 }
 
-/* Writes `count` sums of consecutive pixels, 16 channels at a time, to the planes from `out` on; only `channels` exist. */
-INLINE void store_planes(__local const float *sums, __global const float *bias, __global float *out, long plane, int count, int channels, int kind) {
-    for (int j = 0; j < NV; j++)
-        for (int p = 0; p < count; p += 16) {
-            const int n = min(16, count), first = min(p, count - n);
-            float16 a[16], b[16];
-            #pragma unroll
-            for (int i = 0; i < 16; i++) a[i] = vload16((first + (i < n ? i : 0)) * NV + j, sums);
-            TRANSPOSE(a, b);
-            #pragma unroll
-            for (int i = 0; i < 16; i++) {
-                const int o = j * 16 + i;
-                if (o < channels) {
-                    const float16 v = finish(a[i], bias ? bias[o] : 0.0f, kind);
-                    if (n == 16) vstore16(v, 0, out + o * plane + first);
-                    else store_some(v, n, out + o * plane);
-                }
-            }
-        }
+/* Writes the sums of `count` consecutive pixels, at most 16, of up to 16 channels to their planes. */
+INLINE void store_square(__local const float *sums, __global const float *bias, __global float *out, long plane, int count, int channels) {
+    float16 a[16];
+    if (count == 16 && channels == 16) {
+        UNROLL for (int i = 0; i < 16; i++) a[i] = vload16(i * NV, sums);
+        transpose_16(a);
+        UNROLL for (int i = 0; i < 16; i++) vstore16(finish(a[i], bias ? bias[i] : 0.0f), 0, out + i * plane);
+        return;
+    }
+    for (int i = 0; i < channels; i++) {
+        float t[16];
+        for (int k = 0; k < 16; k++) t[k] = sums[min(k, count - 1) * WIDTH + i];
+        store_some(finish(vload16(0, t), bias ? bias[i] : 0.0f), count, out + i * plane);
+    }
 }
 
-/* A group computes a tile of outputs of WIDTH channels: vectors along the channels, MR pixels x NV vectors in registers. */
-SINGLE void blocks(IN(x), IN(packed), IN(bias), OUT(out), const long8 sizes, const long8 window, const long8 tile, __local float *block, __local float *sums) {
-    const long across = (OUT_WIDTH + TILE_COLS - 1) / TILE_COLS, groups = tile.s5, per_group = tile.s6;
-    const long down = get_group_id(0) / across, group = get_group_id(1) / per_group, b = get_group_id(2);
-    const long oy = down * TILE_ROWS, ox = (get_group_id(0) - down * across) * TILE_COLS, first = (get_group_id(1) - group * per_group) * WIDTH;
-    const long inputs = IN_CHANNELS / groups, outputs = OUT_CHANNELS / groups, taps = TAPS_Y * TAPS_X, o = group * outputs + first;
-    const int rows = (int)min((long)TILE_ROWS, OUT_HEIGHT - oy), cols = (int)min((long)TILE_COLS, OUT_WIDTH - ox), pass = (int)tile.s4, step = (int)window.s1;
-    x += x_offset + (b * IN_CHANNELS + group * inputs) * IN_HEIGHT * IN_WIDTH;
-    packed += packed_offset + get_group_id(1) * inputs * taps * WIDTH;
-    long c = 0;
-    do {
-        const int channels = (int)min((long)pass, inputs - c);
-        load_block(x + c * IN_HEIGHT * IN_WIDTH, block, channels, oy * window.s0 - window.s4, ox * window.s1 - window.s5, sizes, tile);
-        for (int r = 0; r < rows; r++)
-            for (int i = 0; i < cols; i += MR)
-                accumulate(block + r * (int)window.s0 * BLOCK_COLS + i * step, packed + c * taps * WIDTH, sums + (r * cols + i) * WIDTH, cols - i, channels, c == 0, step, sizes, window, tile);
-        c += channels;
-    } while (c < inputs);
-    out += out_offset + ((b * OUT_CHANNELS + o) * OUT_HEIGHT + oy) * OUT_WIDTH + ox;
-    if (bias) bias += bias_offset + o;
-    const int channels = (int)min((long)WIDTH, outputs - first);
-    /* Whole rows lie one after the other in the output too. */
-    const int pieces = cols == OUT_WIDTH ? 1 : rows, length = cols == OUT_WIDTH ? rows * cols : cols;
-    for (int k = 0; k < pieces; k++) store_planes(sums + k * length * WIDTH, bias, out + k * OUT_WIDTH, OUT_HEIGHT * OUT_WIDTH, length, channels, (int)tile.s7);
+/* Writes the sums of rows x cols pixels to the planes from `out` on, of which only `channels` exist. Whole rows lie one after the
+ * other there too. The last 16 pixels may overlap those before. */
+INLINE void store_rows(__local const float *sums, __global const float *bias, __global float *out, int rows, int cols, int channels, long8 sizes) {
+    const bool whole = cols == OUT_WIDTH;
+    const int pieces = whole ? 1 : rows, count = whole ? rows * cols : cols;
+    for (int k = 0; k < pieces; k++)
+        for (int j = 0; j < NV && j * 16 < channels; j++)
+            for (int p = 0; p < count; p += 16) {
+                const int first = max(min(p, count - 16), 0);
+                store_square(sums + (k * count + first) * WIDTH + j * 16, bias ? bias + j * 16 : bias, out + j * 16 * OUT_HEIGHT * OUT_WIDTH + k * OUT_WIDTH + first, OUT_HEIGHT * OUT_WIDTH, min(16, count), min(16, channels - j * 16));
+            }
+}
+
+/* A group computes a tile of outputs of some channel blocks: vectors along the channels, MR pixels x NV vectors in registers.
+ * `cut` = groups, channel blocks of a group, blocks of a work-group, channels a pass; `kept`: rows whose sums have room. */
+SINGLE void blocks(IN(x), IN(packed), IN(bias), OUT(out), const long8 sizes, const long8 window, const long8 tile, const long4 cut, const int kept, __local float *block, __local float *sums) {
+    const long across = (OUT_WIDTH + TILE_COLS - 1) / TILE_COLS, groups = cut.s0, parts = (cut.s1 + cut.s2 - 1) / cut.s2;
+    const long down = get_group_id(0) / across, group = get_group_id(1) / parts, b = get_group_id(2);
+    const long oy = down * TILE_ROWS, ox = (get_group_id(0) - down * across) * TILE_COLS, first_block = (get_group_id(1) - group * parts) * cut.s2, last_block = min(cut.s1, first_block + cut.s2);
+    const long inputs = IN_CHANNELS / groups, outputs = OUT_CHANNELS / groups, taps = TAPS_Y * TAPS_X, y0 = oy * window.s0 - window.s4, x0 = ox * window.s1 - window.s5;
+    const int rows = (int)min((long)TILE_ROWS, OUT_HEIGHT - oy), cols = (int)min((long)TILE_COLS, OUT_WIDTH - ox), pass = (int)cut.s3, step = (int)window.s1;
+    for (long n = first_block; n < last_block; n++) {
+        __global const float *w = packed + packed_offset + (group * cut.s1 + n) * inputs * taps * WIDTH;
+        const long o = group * outputs + n * WIDTH;
+        const int existing = (int)min((long)WIDTH, outputs - n * WIDTH);
+        __global float *to = out + out_offset + ((b * OUT_CHANNELS + o) * OUT_HEIGHT + oy) * OUT_WIDTH + ox;
+        long c = 0;
+        do {
+            const int channels = (int)min((long)BLOCK_CHANNELS, inputs - c);
+            if (n == first_block || channels < inputs) load_block(x + x_offset, block, (b * IN_CHANNELS + group * inputs + c) * IN_HEIGHT * IN_WIDTH, channels, y0, x0, sizes, tile);
+            for (int r = 0; r < rows; r++) {
+                const long y = y0 + r * window.s0;
+                const int top = (int)clamp((window.s2 - 1 - y) / window.s2, 0L, TAPS_Y), end = (int)clamp((IN_HEIGHT - y + window.s2 - 1) / window.s2, 0L, TAPS_Y), full = r % kept + 1;
+                for (int i = 0; i < cols; i += MR) {
+                    const long from = x0 + i * window.s1, till = from + (MR - 1) * window.s1;
+                    const int left = from < 0 ? (int)clamp((window.s3 - 1 - from) / window.s3, 0L, TAPS_X) : 0, right = (int)clamp((IN_WIDTH - till + window.s3 - 1) / window.s3, 0L, TAPS_X);
+                    int k = 0;
+                    do {
+                        accumulate(block + k * BLOCK_PLANE + r * (int)window.s0 * BLOCK_PITCH + i * step, w + (c + k) * taps * WIDTH, sums + ((full - 1) * cols + i) * WIDTH, min(pass, channels - k), c + k == 0, top, end, left, right, step, sizes, window, tile);
+                        k += pass;
+                    } while (k < channels);
+                }
+                if (c + channels == inputs && (full == kept || r + 1 == rows)) store_rows(sums, bias ? bias + bias_offset + o : bias, to + (r + 1 - full) * OUT_WIDTH, full, cols, existing, sizes);
+            }
+            c += channels;
+        } while (c < inputs);
+    }
 }
 #endif
 
@@ -227,41 +204,40 @@ INLINE float16 load_apart(__local const float *p, int step) {
 }
 
 /* A group computes a tile of one output channel from all its input channels: vectors along the row, four rows at once. */
-SINGLE void width(IN(x), IN(weight), IN(bias), OUT(out), const long8 sizes, const long8 window, const long8 tile, __local float *block) {
-    const long across = (OUT_WIDTH + TILE_COLS - 1) / TILE_COLS, groups = tile.s5, inputs = IN_CHANNELS / groups;
+SINGLE void width(IN(x), IN(weight), IN(bias), OUT(out), const long8 sizes, const long8 window, const long8 tile, const long groups, __local float *block) {
+    const long across = (OUT_WIDTH + TILE_COLS - 1) / TILE_COLS, inputs = IN_CHANNELS / groups;
     const long below = get_group_id(0) / across, oy = below * TILE_ROWS, ox = (get_group_id(0) - below * across) * TILE_COLS, o = get_group_id(1), b = get_group_id(2);
     const int rows = (int)min((long)TILE_ROWS, OUT_HEIGHT - oy), cols = (int)min((long)TILE_COLS, OUT_WIDTH - ox), step = (int)window.s1;
-    const int taps_y = (int)TAPS_Y, taps_x = (int)TAPS_X, next = (int)window.s0 * BLOCK_COLS, down = (int)window.s2 * BLOCK_COLS, along = (int)window.s3;
-    x += x_offset + (b * IN_CHANNELS + o / (OUT_CHANNELS / groups) * inputs) * IN_HEIGHT * IN_WIDTH;
+    const int taps_y = (int)TAPS_Y, taps_x = (int)TAPS_X, next = (int)window.s0 * BLOCK_PITCH, down = (int)window.s2 * BLOCK_PITCH, along = (int)window.s3;
     out += out_offset + ((b * OUT_CHANNELS + o) * OUT_HEIGHT + oy) * OUT_WIDTH + ox;
     const float shift = bias ? bias[bias_offset + o] : 0.0f;
-    load_block(x, block, (int)inputs, oy * window.s0 - window.s4, ox * window.s1 - window.s5, sizes, tile);
+    load_block(x + x_offset, block, (b * IN_CHANNELS + o / (OUT_CHANNELS / groups) * inputs) * IN_HEIGHT * IN_WIDTH, (int)inputs, oy * window.s0 - window.s4, ox * window.s1 - window.s5, sizes, tile);
     for (int r = 0; r < rows; r += 4)
         for (int i = 0; i < cols; i += 16) {
             __global const float *w = weight + weight_offset + o * inputs * taps_y * taps_x;
             float16 total[4];
-            #pragma unroll
+            UNROLL
             for (int k = 0; k < 4; k++) total[k] = (float16)(0.0f);
             for (int c = 0; c < (int)inputs; c++) {
                 float16 acc[4];
-                #pragma unroll
+                UNROLL
                 for (int k = 0; k < 4; k++) acc[k] = (float16)(0.0f);
                 for (int ky = 0; ky < taps_y; ky++) {
-                    __local const float *row = block + c * BLOCK_ROWS * BLOCK_COLS + r * next + ky * down + i * step;
+                    __local const float *row = block + c * BLOCK_PLANE + r * next + ky * down + i * step;
                     for (int kx = 0; kx < taps_x; kx++, row += along) {
                         const float16 v = (float16)(*w++);
-                        #pragma unroll
+                        UNROLL
                         for (int k = 0; k < 4; k++) acc[k] = fma(v, load_apart(row + k * next, step), acc[k]);
                     }
                 }
-                #pragma unroll
+                UNROLL
                 for (int k = 0; k < 4; k++) total[k] += acc[k];
             }
-            #pragma unroll
+            UNROLL
             for (int k = 0; k < 4; k++) {
                 if (r + k < rows) {
                     __global float *to = out + (r + k) * OUT_WIDTH + i;
-                    const float16 v = finish(total[k], shift, (int)tile.s7);
+                    const float16 v = finish(total[k], shift);
                     if (cols - i >= 16) vstore16(v, 0, to);
                     else store_some(v, cols - i, to);
                 }

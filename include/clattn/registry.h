@@ -113,6 +113,7 @@ CLATTN_API clattn_status clattn_field_set(const clattn_op *op, const clattn_fiel
 typedef struct clattn_bounds {
     double score; /* the largest absolute score of a softmax-weighted result; 0 for other operations */
     double sum;   /* the largest sqrt(n) * rms(terms) of the sums inside; 0 where results are not sums of products */
+    double share; /* what an allowed approximation may cost, of the largest |expected|; 0 where there is none */
 } clattn_bounds;
 
 /* Runs the double-precision reference on the host on the same arguments (inputs are read from the device) and leaves the
@@ -132,7 +133,7 @@ typedef struct clattn_comparison {
 
 /* ok: |found - expected| <= atol + rtol * |expected| for every element, equal infinities, NaN only against NaN.
  * `storage`: where `found` was kept. f32 has rtol 1e-5 and atol 3e-6 a + 4 2^-24 score a + 8 2^-24 sum, a = the largest
- * |expected|; for f16 and bf16 rtol is 2e-3 and 1.6e-2, and 3e-6 becomes 1e-3 and 1e-2. */
+ * |expected|; for f16 and bf16 rtol is 2e-3 and 1.6e-2, and 3e-6 becomes 1e-3 and 1e-2; a larger bounds->share replaces it. */
 CLATTN_API clattn_comparison clattn_compare(const float *found, clattn_dtype storage, const double *expected, int64_t count, const clattn_bounds *bounds);
 
 /* ---- Written cases: one line of text that makes an operation's arguments. Tests, bench and prewarm use the same. ----

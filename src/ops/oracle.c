@@ -153,7 +153,7 @@ clattn_comparison clattn_compare(const float *found, clattn_dtype storage, const
     clattn_comparison result = { .ok = true, .worst = count ? 0 : -1 };
     const double unit = ldexp(1, -24), a = largest(expected, count), rtol = storage == CLATTN_F16 ? 2e-3 : storage == CLATTN_BF16 ? 1.6e-2 : 1e-5;
     const double share = storage == CLATTN_F16 ? 1e-3 : storage == CLATTN_BF16 ? 1e-2 : 3e-6;
-    const double atol = share * a + 4 * unit * bounds->score * a + 8 * unit * bounds->sum;
+    const double atol = fmax(share, bounds->share) * a + 4 * unit * bounds->score * a + 8 * unit * bounds->sum;
     double worst = -INFINITY;
     for (int64_t i = 0; i < count; i++) {
         const double f = (double)found[i], e = expected[i];

@@ -27,6 +27,7 @@ void clattn_reference_conv2d(const clattn_call *call, const void *args, clattn_b
     const clattn_window w = clattn_window_read(&a->weight->shape[2], &a->stride, &a->padding, &a->dilation, NULL);
     const int64_t height = clattn_dim(call, "OH"), width = clattn_dim(call, "OW");
     double *out = ref_values(a->out);
+    if (a->precision == CLATTN_PRECISION_FAST) bounds->share = 1e-4;
     for (int64_t b = 0; b < ref_size(a->x, 0); b++)
         for (int64_t o = 0; o < ref_size(a->weight, 0); o++)
             for (int64_t y = 0; y < height; y++)

@@ -25,10 +25,20 @@ Test(conv2d, against_reference) {
         /* activations */
         "conv2d x[1,2,5,18] weight[9,2,3,3] activation=relu", "conv2d x[1,2,5,18] weight[2,2,3,3] activation=relu", "conv2d x[1,2,5,18] weight[9,2,3,3] activation=gelu bias[9]", "conv2d x[1,2,5,18] weight[2,2,3,3] activation=gelu_tanh", "conv2d x[1,2,5,18] weight[9,2,3,3] activation=silu",
         "conv2d x[1,2,5,18] weight[9,2,3,3] activation=sigmoid", "conv2d x[1,2,5,18] weight[9,2,3,3] activation=hard_sigmoid", "conv2d x[1,2,5,18] weight[9,2,3,3] activation=tanh", "conv2d x[1,2,5,18] weight[9,2,3,3] activation=leaky_relu", "conv2d x[1,2,5,18] weight[9,2,3,3] activation=none precision=fast",
+        /* 1x1: planes about one vector of pixels, several tiles of channels, sums in passes, groups */
+        "conv2d x[1,3,4,4] weight[5,3,1,1] bias[5]", "conv2d x[2,5,3,7] weight[17,5,1,1]", "conv2d x[1,260,5,7] weight[9,260,1,1] bias[9]", "conv2d x[1,3,1,300] weight[150,3,1,1] dilation=3", "conv2d x[2,12,5,9] weight[18,4,1,1] groups=3 bias[18] activation=relu", "conv2d x[1,4,6,6] weight[4,1,1,1] groups=4",
+        /* depthwise: planes about the register tile, several outputs a channel, padding wider than the plane */
+        "conv2d x[1,3,1,1] weight[3,1,3,3] groups=3 padding=1", "conv2d x[3,2,4,5] weight[2,1,3,3] groups=2", "conv2d x[1,3,8,16] weight[6,1,3,3] groups=3 padding=1 bias[6] activation=relu", "conv2d x[1,2,23,33] weight[2,1,5,5] groups=2 padding=3,2,0,1", "conv2d x[2,3,15,18] weight[3,1,7,7] groups=3 padding=3",
+        "conv2d x[1,2,2,3] weight[2,1,3,3] groups=2 padding=20,17", "conv2d x[1,2,9,23]:nan,1,2,3,4,inf,5,6,7 weight[2,1,3,3]:1,2,3 groups=2 padding=1",
+        /* Winograd: tiles that end at every place of an image, strips of one tile and of many, in one launch and in two */
+        "conv2d x[1,1,1,1] weight[1,1,3,3] padding=1 precision=fast", "conv2d x[1,3,4,4] weight[5,3,3,3] bias[5] padding=1 precision=fast", "conv2d x[2,3,7,9] weight[17,3,3,3] precision=fast", "conv2d x[1,2,5,6] weight[16,2,3,3] bias[16] padding=1,0,0,2 activation=relu precision=fast",
+        "conv2d x[1,2,13,70] weight[9,2,3,3] padding=2,1,0,3 precision=fast", "conv2d x[1,2,3,300] weight[3,2,3,3] padding=1 precision=fast", "conv2d x[2,6,11,30] weight[9,2,3,3] groups=3 padding=1 precision=fast", "conv2d x[8,9,33,31] weight[20,9,3,3] bias[20] activation=tanh precision=fast",
+        "conv2d x[1,2,2,2] weight[8,2,3,3] padding=9 precision=fast", "conv2d x[1,300,14,14] weight[40,300,3,3] padding=1 precision=fast", "conv2d x[5,300,40,40] weight[2,300,3,3] padding=1 precision=fast",
+        "conv2d x[1,2,9,9] weight[3,2,3,3] stride=2 precision=fast", "conv2d x[1,2,9,9] weight[3,2,3,3] dilation=1,2 precision=fast", "conv2d x[2,0,5,5] weight[3,0,3,3] bias[3] precision=fast", "conv2d x[0,2,5,5] weight[3,2,3,3] precision=fast",
         /* values */
         "conv2d x[1,3,6,6]*10000 weight[9,3,3,3]*100 padding=1", "conv2d x[1,1,3,20]:nan,1,inf,2,3,4,5 weight[8,1,1,1]:2 padding=1", "conv2d x[1,1,3,20]:nan,1,2,3,4,5,6 weight[1,1,1,1]:2 padding=1",
         /* empty */
-        "conv2d x[0,2,5,5] weight[3,2,3,3]", "conv2d x[2,2,5,5] weight[0,2,3,3]", "conv2d x[2,0,5,5] weight[3,0,3,3] bias[3]", "conv2d x[2,0,5,5] weight[9,0,3,3] bias[9]", "conv2d x[1,2,0,5] weight[9,2,3,3] padding=2 bias[9]", "conv2d x[1,2,5,0] weight[2,2,3,3] padding=2 bias[2]", NULL });
+        "conv2d x[0,2,5,5] weight[3,2,3,3]", "conv2d x[2,2,5,5] weight[0,2,1,1]", "conv2d x[2,2,5,5] weight[0,2,3,3] precision=fast", "conv2d x[2,2,5,5] weight[0,2,3,3]", "conv2d x[2,0,5,5] weight[3,0,3,3] bias[3]", "conv2d x[2,0,5,5] weight[9,0,3,3] bias[9]", "conv2d x[1,2,0,5] weight[9,2,3,3] padding=2 bias[9]", "conv2d x[1,2,5,0] weight[2,2,3,3] padding=2 bias[2]", NULL });
 }
 
 Test(conv2d, refusals) {

@@ -1,0 +1,51 @@
+#include "common.cl"
+
+/* 1x1 convolution on CPUs, a product of matrices: vectors along the pixels, straight from x and to out. */
+#include "conv2d_parts.cl"
+
+/* Adds to 16 pixels of MR channels, whose sums are `pitch` vectors apart, the products of `depth` input channels. Meanwhile the lines
+ * of `ahead` and of the first `written` channels at `out` are fetched. */
+INLINE void accumulate(__global const float *x, __global const float *w, __local float *sums, int pitch, int depth, long plane, bool first, __global const float *ahead, __global float *out, int written) {
+    float16 acc[MR];
+    UNROLL for (int i = 0; i < MR; i++) acc[i] = (float16)(0.0f);
+    for (int k = 0; k < depth; k++, x += plane, ahead += plane, w += MR) {
+        const float16 v = vload16(0, x);
+        PREFETCH(ahead);
+        if (k < written) PREFETCH(out + k * plane);
+        UNROLL for (int i = 0; i < MR; i++) acc[i] = fma((float16)(w[i]), v, acc[i]);
+    }
+    if (!first)
+        UNROLL for (int i = 0; i < MR; i++) acc[i] += vload16(i * pitch, sums);
+    UNROLL for (int i = 0; i < MR; i++) vstore16(acc[i], i * pitch, sums);
+}
+
+/* `packed` is [group][tile of MR channels][input channel][MR]. A group computes `vectors` vectors of pixels of some tiles of channels; the last vector of a plane overlaps the one before.
+ * `cut` = vectors, channels a pass, groups, tiles of a group, tiles of a work-group. */
+SINGLE void pointwise(IN(x), IN(packed), IN(bias), OUT(out), const long8 sizes, const long8 cut, __local float *sums) {
+    const long plane = OUT_HEIGHT * OUT_WIDTH, groups = cut.s2, parts = (cut.s3 + cut.s4 - 1) / cut.s4;
+    const long group = get_group_id(1) / parts, first_tile = (get_group_id(1) - group * parts) * cut.s4, last_tile = min(cut.s3, first_tile + cut.s4), b = get_group_id(2);
+    const long inputs = IN_CHANNELS / groups, outputs = OUT_CHANNELS / groups, first_pixel = get_group_id(0) * cut.s0 * 16, last_pixel = plane - 16;
+    const int vectors = (int)min(cut.s0, (plane - first_pixel + 15) / 16), pitch = (int)cut.s0;
+    x += x_offset + (b * IN_CHANNELS + group * inputs) * plane;
+    packed += packed_offset + group * cut.s3 * inputs * MR;
+    out += out_offset + (b * OUT_CHANNELS + group * outputs) * plane;
+    long k = 0;
+    do {
+        const int depth = (int)min(cut.s1, inputs - k);
+        const bool last = k + depth >= inputs;
+        __global const float *ahead = last ? x + first_pixel + vectors * 16 : x + (k + depth) * plane + first_pixel;
+        for (long tile = first_tile; tile < last_tile; tile++) {
+            __local float *to = sums + (tile - first_tile) * MR * pitch * 16;
+            const int channels = (int)min((long)MR, outputs - tile * MR);
+            for (int n = 0; n < vectors; n++) {
+                const long pixel = min(first_pixel + n * 16, last_pixel);
+                accumulate(x + k * plane + pixel, packed + (tile * inputs + k) * MR, to + n * 16, pitch, depth, plane, k == 0, ahead + n * 16, out + tile * MR * plane + pixel, last ? channels : 0);
+            }
+            for (int i = 0; last && i < channels; i++) {
+                const float shift = bias ? bias[bias_offset + group * outputs + tile * MR + i] : 0.0f;
+                for (int n = 0; n < vectors; n++) vstore16(finish(vload16(i * pitch + n, to), shift), 0, out + (tile * MR + i) * plane + min(first_pixel + n * 16, last_pixel));
+            }
+        }
+        k += depth;
+    } while (k < inputs);
+}
