@@ -152,10 +152,17 @@ SINGLE void blocked(IN(a), IN(packed), IN(bias), OUT(out), const int has_bias, c
                         UNROLL for (int j = 0; j < NV; j++) acc[i][j] = fma(value, column[j], acc[i][j]);
                     }
                 }
+                const int tile_rows = (int)min((long)MR, rows - m);
+#ifndef ACT
+                if (k0 == 0 && last_block && !has_bias && tile_rows == MR && n0 + PANEL <= N) {
+                    UNROLL for (int i = 0; i < MR; i++)
+                        UNROLL for (int j = 0; j < NV; j++) vstore16(acc[i][j], j, out + (m + i) * N + n0);
+                    continue;
+                }
+#endif
                 float sums[MR * PANEL];
                 UNROLL for (int i = 0; i < MR; i++)
                     UNROLL for (int j = 0; j < NV; j++) vstore16(acc[i][j], i * NV + j, sums);
-                const int tile_rows = (int)min((long)MR, rows - m);
                 ROLLED for (int i = 0; i < tile_rows; i++)
                     ROLLED for (int j = 0; j < NV && n0 + 16 * j < N; j++) {
                         const int columns = (int)min(16L, N - n0 - 16 * j);
