@@ -54,5 +54,12 @@ INLINE void move_row(__global const MOVED *in, __global MOVED *out, long n) {
 }
 
 INLINE void fill_row(__global MOVED *out, long n, MOVED value) {
-    for (long i = 0; i < n; i++) out[i] = value;
+#ifdef HALF
+    const uint16 line = (uint16)(value | (uint)value << 16);
+#else
+    const uint16 line = (uint16)(value);
+#endif
+    const long whole = n / LINE * LINE;
+    for (long i = 0; i < whole; i += LINE) store_line(line, out + i);
+    for (long i = whole; i < n; i++) out[i] = value;
 }

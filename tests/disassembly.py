@@ -23,6 +23,7 @@ NO_FMA = {
     "elementwise": "one operation for each element",
     "pool2d": "maxima and sums of windows",
     "planes": "sums of planes",
+    "reduce": "sums and maxima of rows",
     "channel_pool": "maxima and sums over channels",
 }
 # Kernels that compute nothing: whatever form they have.
