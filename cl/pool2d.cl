@@ -19,7 +19,7 @@
 #define JOIN(a, v) ((a) + (v))
 #else
 #define NOTHING (-INFINITY)
-#define JOIN(a, v) select(a, v, (v) > (a) || isnan(v))
+#define JOIN(a, v) select(a, v, (v) > (a) || (v) != (v))
 #endif
 
 /* How many of `taps` positions from `first` on count towards the mean along an axis: those of the input or, with padding
@@ -101,16 +101,30 @@ INLINE void put_16(float16 a, __local float *row, long place, bool by_two, long 
     vstore8(a.odd, 0, row + (~place & 1) * half_length + (place + 1) / 2);
 }
 
+/* Joins a value for each k < taps; straight code for a constant number up to 3, as PoCL unrolls no loop by itself. */
+#define JOIN_TAP(value)                                                                                                \
+    do {                                                                                                               \
+        const float16 v = value;                                                                                       \
+        a = JOIN(a, v);                                                                                                \
+    } while (0)
+#define JOIN_TAPS(value)                                                                                               \
+    do {                                                                                                               \
+        long k = 0;                                                                                                    \
+        if (taps > 0) a = value;                                                                                       \
+        k = 1;                                                                                                         \
+        if (taps > 1) JOIN_TAP(value);                                                                                 \
+        k = 2;                                                                                                         \
+        if (taps > 2) JOIN_TAP(value);                                                                                 \
+        for (k = 3; k < taps; k++) JOIN_TAP(value);                                                                    \
+    } while (0)
+
 /* `taps` rows of the input joined into one, vectors along the width, whatever the stride; the last vector may overlap another. */
 INLINE void join_rows(__global const STORED *p, long pitch, long taps, long width, __local float *row, long before, bool by_two, long half_length) {
     for (long i = 0; i < width; i += 16) {
         const long at = max(0L, min(i, width - 16));
-        const int count = (int)min(16L, width);
         float16 a = (float16)(NOTHING);
-        for (long k = 0; k < taps; k++) {
-            const float16 v = count == 16 ? LOAD_16(p + k * pitch + at) : load_some_stored(p + k * pitch, count, NOTHING);
-            a = JOIN(a, v);
-        }
+        if (width >= 16) JOIN_TAPS(LOAD_16(p + k * pitch + at));
+        else JOIN_TAPS(load_some_stored(p + k * pitch, (int)width, NOTHING));
         put_16(a, row, before + at, by_two, half_length);
     }
 }
@@ -128,11 +142,8 @@ INLINE void join_columns(__local const float *row, __global STORED *out, long ou
     for (long i = 0; i < outputs; i += 16) {
         const long at = max(0L, min(i, outputs - 16));
         float16 a = (float16)(NOTHING);
-        for (long k = 0; k < taps; k++) {
-            const long place = k * dilation;
-            const float16 v = stride == 2 ? vload16(0, row + (place & 1) * half_length + place / 2 + at) : load_apart(row + at * stride + place, stride);
-            a = JOIN(a, v);
-        }
+        if (stride == 2) JOIN_TAPS(vload16(0, row + (k * dilation & 1) * half_length + k * dilation / 2 + at));
+        else JOIN_TAPS(load_apart(row + at * stride + k * dilation, stride));
 #ifdef AVG
         const float16 count = vload16(0, counts + at) * high;
         a = select(a / count, (float16)(0.0f), count == 0.0f);
@@ -143,7 +154,7 @@ INLINE void join_columns(__local const float *row, __global STORED *out, long ou
 }
 
 /* A group makes `per_group` rows of outputs, `at_once` of them together: the window's rows are joined first, then its columns, of rows
- * that have left the way into the cache since. The loops over 2 and 3 taps are unrolled. */
+ * that have left the way into the cache since. */
 SINGLE void rows(IN_STORED(x), OUT_STORED(out), const long8 sizes, const long8 window, const long rows_total, const long per_group, const long length, const long at_once, __local float *row) {
     const long first = get_group_id(0) * per_group, last = min(rows_total, first + per_group), half_length = length / 2;
     const long pitch = window.s2 * WIDTH;

@@ -34,9 +34,9 @@ INLINE float16 merge(float16 a, float16 v) {
 INLINE float over(__global const STORED *in, long length, float factor) {
     const long whole = length / 64 * 64;
     float16 m[4];
-    for (int j = 0; j < 4; j++) m[j] = (float16)(-INFINITY);
+    UNROLL for (int j = 0; j < 4; j++) m[j] = (float16)(-INFINITY);
     for (long i = 0; i < whole; i += 64)
-        for (int j = 0; j < 4; j++) m[j] = merge(m[j], SIGN(LOAD_16(in + i + 16 * j)));
+        UNROLL for (int j = 0; j < 4; j++) m[j] = merge(m[j], SIGN(LOAD_16(in + i + 16 * j)));
     for (long i = whole; i < length; i += 16) m[0] = merge(m[0], SIGN(length - i < 16 ? load_some_stored(in + i, (int)(length - i), NOTHING) : LOAD_16(in + i)));
     const float16 all16 = merge(merge(m[0], m[1]), merge(m[2], m[3]));
     return SIGN(any(isnan(all16)) ? NAN : max16(all16));
@@ -52,9 +52,9 @@ INLINE float over(__global const STORED *in, long length, float factor) {
     for (long start = 0; start < length; start += BLOCK) {
         const long end = min(length, start + BLOCK), whole = start + (end - start) / 64 * 64;
         float16 s[4];
-        for (int j = 0; j < 4; j++) s[j] = (float16)(0.0f);
+        UNROLL for (int j = 0; j < 4; j++) s[j] = (float16)(0.0f);
         for (long i = start; i < whole; i += 64)
-            for (int j = 0; j < 4; j++) s[j] = ADD(s[j], LOAD_16(in + i + 16 * j));
+            UNROLL for (int j = 0; j < 4; j++) s[j] = ADD(s[j], LOAD_16(in + i + 16 * j));
         for (long i = whole; i < end; i += 16) s[0] = ADD(s[0], (end - i < 16 ? load_some_stored(in + i, (int)(end - i), 0) : LOAD_16(in + i)));
         careful_add(&total, sum16((s[0] + s[1]) + (s[2] + s[3])));
     }
