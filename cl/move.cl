@@ -25,30 +25,26 @@ SINGLE void rows(IN_MOVED(from), OUT_MOVED(to), const long8 from_strides, const 
 #endif
 
 #ifdef KERNEL_tiles
-INLINE void put_16(const float16 *s, __global MOVED *out, long pitch, bool past) {
-    if (past) {
-#pragma unroll
-        for (int i = 0; i < 16; i++) STREAM_LINE(as_uint16(s[i]), out + i * pitch);
-    } else {
-#pragma unroll
-        for (int i = 0; i < 16; i++) store_line(as_uint16(s[i]), out + i * pitch);
-    }
-}
+#define PUT(v, p)                                                                                                      \
+    do {                                                                                                               \
+        if (past) STREAM_LINE(v, p);                                                                                   \
+        else store_line(v, p);                                                                                         \
+    } while (0)
 
 #ifdef HALF
-/* Pairs of rows are woven into words, of even columns and of odd ones, which then are transposed as words. */
+/* Pairs of rows are woven into words, of even columns and of odd ones, which then are transposed as words. Both halves do not fit the
+ * registers: unrolled, these loops are slower. */
 INLINE void block(__global const ushort *in, long from_pitch, __global ushort *out, long to_pitch, bool past) {
     float16 even[16], odd[16];
-#pragma unroll
     for (int i = 0; i < 16; i++) {
         const uint16 a = load_line(in + 2 * i * from_pitch), b = load_line(in + (2 * i + 1) * from_pitch);
         even[i] = as_float16((a & 0xffffu) | b << 16);
         odd[i] = as_float16(a >> 16 | (b & 0xffff0000u));
     }
     transpose_16(even);
-    put_16(even, out, 2 * to_pitch, past);
+    for (int i = 0; i < 16; i++) PUT(as_uint16(even[i]), out + 2 * i * to_pitch);
     transpose_16(odd);
-    put_16(odd, out + to_pitch, 2 * to_pitch, past);
+    for (int i = 0; i < 16; i++) PUT(as_uint16(odd[i]), out + (2 * i + 1) * to_pitch);
 }
 #else
 INLINE void block(__global const uint *in, long from_pitch, __global uint *out, long to_pitch, bool past) {
@@ -56,7 +52,8 @@ INLINE void block(__global const uint *in, long from_pitch, __global uint *out, 
 #pragma unroll
     for (int i = 0; i < 16; i++) s[i] = as_float16(load_line(in + i * from_pitch));
     transpose_16(s);
-    put_16(s, out, to_pitch, past);
+#pragma unroll
+    for (int i = 0; i < 16; i++) PUT(as_uint16(s[i]), out + i * to_pitch);
 }
 #endif
 
