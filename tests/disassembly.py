@@ -23,8 +23,8 @@ NO_FMA = {
     "elementwise": "one operation for each element",
     "pool2d": "maxima and sums of windows",
     "planes": "sums of planes",
-    "reduce": "sums and maxima of rows",
     "channel_pool": "maxima and sums over channels",
+    "reduce": "sums and extremes of rows",
 }
 # Kernels that compute nothing: whatever form they have.
 COPIES = {
