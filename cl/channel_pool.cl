@@ -5,7 +5,7 @@
 
 #ifdef KERNEL_scalar
 /* One work-item per pixel. `max_at`, `mean_at`: the output's plane of each, -1 for none; `kinds` planes an image. */
-__kernel void scalar(IN(x), OUT(out), const long channels, const long pixels, const int max_at, const int mean_at, const int kinds, const long count) {
+__kernel void scalar(IN_STORED(x), OUT(out), const long channels, const long pixels, const int max_at, const int mean_at, const int kinds, const long count) {
     const long n = get_global_id(0);
     if (n >= count) return;
     const long b = n / pixels, p = n - b * pixels;
@@ -15,7 +15,7 @@ __kernel void scalar(IN(x), OUT(out), const long channels, const long pixels, co
     for (long first = 0; first < channels; first += BLOCK) {
         float part = 0;
         for (long c = first; c < min(channels, first + BLOCK); c++) {
-            const float v = x[c * pixels];
+            const float v = LOAD_1(x + c * pixels);
             part += v;
             if (v > most || isnan(v)) most = v;
         }
@@ -53,15 +53,15 @@ INLINE float16 larger(float16 m, float16 v) {
 }
 
 /* Takes in two channels (or one, twice the same pointer and `both` false) of `count` pixels. */
-INLINE void take(strip s, __global const float *a, __global const float *b, bool both, int count) {
+INLINE void take(strip s, __global const STORED *a, __global const STORED *b, bool both, int count) {
     const int whole = count / 16;
     for (int i = 0; i < whole; i++) {
-        const float16 v = vload16(i, a), w = vload16(i, b);
+        const float16 v = LOAD_16(a + 16 * i), w = LOAD_16(b + 16 * i);
         vstore16(larger(larger(vload16(i, s.most), v), w), i, s.most);
         vstore16(vload16(i, s.part) + (both ? v + w : v), i, s.part);
     }
     for (int i = whole * 16; i < count; i++) {
-        const float v = a[i], w = b[i];
+        const float v = LOAD_1(a + i), w = LOAD_1(b + i);
         float m = s.most[i];
         if (v > m || isnan(v)) m = v;
         if (w > m || isnan(w)) m = w;
@@ -77,7 +77,7 @@ INLINE void write(__local const float *from, __global float *to, int count, floa
 }
 
 /* A group takes STRIP pixels of an image, channels outermost: long contiguous reads, results in the level-1 cache. */
-SINGLE void strips(IN(x), OUT(out), const long channels, const long pixels, const int max_at, const int mean_at, const int kinds) {
+SINGLE void strips(IN_STORED(x), OUT(out), const long channels, const long pixels, const int max_at, const int mean_at, const int kinds) {
     __local float most[STRIP], part[STRIP], total[STRIP];
     const strip s = { most, part, total };
     const long p = get_group_id(0) * STRIP, b = get_group_id(1);

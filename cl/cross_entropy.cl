@@ -20,11 +20,11 @@ typedef struct {
     float16 sum, distance;
 } state;
 
-INLINE float16 load_16(__global const float *in, long i, long length, float other) {
-    return length - i < 16 ? load_some(in + i, (int)(length - i), other) : vload16(0, in + i);
+INLINE float16 load_16(__global const STORED *in, long i, long length, float other) {
+    return length - i < 16 ? load_some_stored(in + i, (int)(length - i), other) : LOAD_16(in + i);
 }
 
-INLINE void add_block(state *s, __global const float *in, long start, long length, float at_target) {
+INLINE void add_block(state *s, __global const STORED *in, long start, long length, float at_target) {
     const long end = min(length, start + BLOCK);
     float16 m = (float16)(-INFINITY);
     int16 bad = (int16)(0);
@@ -53,7 +53,7 @@ INLINE void add_block(state *s, __global const float *in, long start, long lengt
     s->distance += distance;
 }
 
-SINGLE void rows(IN(logits), IN_INT(targets), OUT(losses), const long rows_total, const long length, const long per_group, const int ignored, const float smoothing) {
+SINGLE void rows(IN_STORED(logits), IN_INT(targets), OUT(losses), const long rows_total, const long length, const long per_group, const int ignored, const float smoothing) {
     SHIFT(logits);
     SHIFT(targets);
     SHIFT(losses);
@@ -62,8 +62,8 @@ SINGLE void rows(IN(logits), IN_INT(targets), OUT(losses), const long rows_total
         const int t = targets[r];
         float loss = 0;
         if (t != ignored && t >= 0 && t < length) {
-            __global const float *in = logits + r * length;
-            const float at_target = in[t];
+            __global const STORED *in = logits + r * length;
+            const float at_target = LOAD_1(in + t);
             state s = { -INFINITY, (float16)(0.0f), (float16)(0.0f) };
             for (long i = 0; i < length; i += BLOCK) add_block(&s, in, i, length, at_target);
             loss = loss_of(s.largest, sum16(s.sum), at_target, sum16(s.distance) / length, smoothing);
@@ -77,20 +77,20 @@ SINGLE void rows(IN(logits), IN_INT(targets), OUT(losses), const long rows_total
 #define AT_ONCE 4 /* logits that an item reads before it uses them */
 
 /* `lanes` items to a row, which is read once: the sum is brought to a larger maximum as it is found. */
-__kernel void gpu_row(IN(logits), IN_INT(targets), OUT(losses), const long rows_total, const int length, const int lanes, const int ignored, const float smoothing, __local float *shared) {
+__kernel void gpu_row(IN_STORED(logits), IN_INT(targets), OUT(losses), const long rows_total, const int length, const int lanes, const int ignored, const float smoothing, __local float *shared) {
     const int lane = (int)lane_of(lanes);
     const long asked = row_of(lanes), row = min(asked, rows_total - 1);
     const int t = targets[targets_offset + row];
     const bool counts = t != ignored && t >= 0 && t < length;
     const int n = counts && asked < rows_total ? length : 0;
-    __global const float *in = logits + logits_offset + row * length;
-    const float at_target = counts ? in[t] : 0.0f;
+    __global const STORED *in = logits + logits_offset + row * length;
+    const float at_target = counts ? LOAD_1(in + t) : 0.0f;
     float m = -INFINITY, s = 0, distance = 0;
     for (int c = lane; c < n; c += AT_ONCE * lanes) {
         float v[AT_ONCE], higher = m, sum = 0;
         UNROLL for (int i = 0; i < AT_ONCE; i++) {
             const bool in_row = c + i * lanes < n;
-            v[i] = in_row ? in[c + i * lanes] : -INFINITY;
+            v[i] = in_row ? LOAD_1(in + c + i * lanes) : -INFINITY;
             higher = fmax(higher, v[i]);
 #ifdef SMOOTH
             distance += in_row ? v[i] - at_target : 0.0f;
@@ -113,7 +113,7 @@ __kernel void gpu_row(IN(logits), IN_INT(targets), OUT(losses), const long rows_
 
 #ifdef KERNEL_scalar
 /* One work-item per row. */
-__kernel void scalar(IN(logits), IN_INT(targets), OUT(losses), const long rows_total, const long length, const int ignored, const float smoothing) {
+__kernel void scalar(IN_STORED(logits), IN_INT(targets), OUT(losses), const long rows_total, const long length, const int ignored, const float smoothing) {
     const long r = get_global_id(0);
     if (r >= rows_total) return;
     SHIFT(logits);
@@ -122,16 +122,16 @@ __kernel void scalar(IN(logits), IN_INT(targets), OUT(losses), const long rows_t
     const int t = targets[r];
     float loss = 0;
     if (t != ignored && t >= 0 && t < length) {
-        __global const float *in = logits + r * length;
-        const float at_target = in[t];
+        __global const STORED *in = logits + r * length;
+        const float at_target = LOAD_1(in + t);
         float largest = -INFINITY;
         careful sum = { 0, 0 }, distance = { 0, 0 };
         for (long i = 0; i < length; i++)
-            if (!(in[i] <= largest)) largest = in[i];
+            if (!(LOAD_1(in + i) <= largest)) largest = LOAD_1(in + i);
         for (long i = 0; i < length; i++) {
-            careful_add(&sum, exp(in[i] - largest));
+            careful_add(&sum, exp(LOAD_1(in + i) - largest));
 #ifdef SMOOTH
-            careful_add(&distance, in[i] - at_target);
+            careful_add(&distance, LOAD_1(in + i) - at_target);
 #endif
         }
         loss = loss_of(largest, careful_sum(&sum), at_target, careful_sum(&distance) / length, smoothing);

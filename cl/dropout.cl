@@ -5,7 +5,7 @@
 
 #ifdef KERNEL_rows
 /* A group takes `per_group` elements, 16 at a time. */
-SINGLE void rows(IN_PLACE(x), OUT_PLACE(out), const long count, const long per_group, const long seed, const long offset, const int limit, const float scale) {
+SINGLE void rows(IN_PLACE_STORED(x), OUT_PLACE_STORED(out), const long count, const long per_group, const long seed, const long offset, const int limit, const float scale) {
     SHIFT(x);
     SHIFT(out);
     const long first = get_group_id(0) * per_group, last = min(count, first + per_group);
@@ -13,17 +13,17 @@ SINGLE void rows(IN_PLACE(x), OUT_PLACE(out), const long count, const long per_g
     for (long i = first; i < last; i += 16) {
         const int rest = (int)min(16L, last - i);
         const uint16 words = philox_16(lanes + (ulong16)((ulong)i), (ulong)offset, (ulong)seed);
-        const float16 v = rest < 16 ? load_some(x + i, rest, 0) : vload16(0, x + i);
+        const float16 v = rest < 16 ? load_some_stored(x + i, rest, 0) : LOAD_16(x + i);
         const float16 kept = select((float16)(0.0f), v * scale, words >= (uint16)((uint)limit));
-        if (rest < 16) store_some(kept, rest, out + i);
-        else vstore16(kept, 0, out + i);
+        if (rest < 16) store_some_stored(kept, rest, out + i);
+        else STORE_16(kept, out + i);
     }
 }
 #endif
 
 #ifdef KERNEL_scalar
 /* One work-item per counter: four elements. */
-__kernel void scalar(IN_PLACE(x), OUT_PLACE(out), const long count, const long seed, const long offset, const int limit, const float scale) {
+__kernel void scalar(IN_PLACE_STORED(x), OUT_PLACE_STORED(out), const long count, const long seed, const long offset, const int limit, const float scale) {
     const long n = get_global_id(0);
     if (n * 4 >= count) return;
     SHIFT(x);
@@ -33,8 +33,8 @@ __kernel void scalar(IN_PLACE(x), OUT_PLACE(out), const long count, const long s
     const int last = (int)min(4L, count - n * 4);
     for (int i = 0; i < last; i++) {
         float v = 0;
-        if (words[i] >= (uint)limit) v = x[n * 4 + i] * scale;
-        out[n * 4 + i] = v;
+        if (words[i] >= (uint)limit) v = LOAD_1(x + n * 4 + i) * scale;
+        STORE_1(v, out + n * 4 + i);
     }
 }
 #endif

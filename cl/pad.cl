@@ -1,23 +1,12 @@
 #include "common.cl"
+#include "moved.cl"
 #include "walk.cl"
 
-/* x within a border of `value`: element i of an axis of `out` is i - before of x's. */
+/* x within a border of the bits `value`: element i of an axis of `out` is i - before of x's. */
 
 #ifdef KERNEL_rows
-INLINE void fill(__global float *to, long n, float value) {
-    long i = 0;
-    for (; i + 16 <= n; i += 16) vstore16((float16)(value), 0, to + i);
-    for (; i < n; i++) to[i] = value;
-}
-
-INLINE void copy(__global float *to, __global const float *in, long n) {
-    long i = 0;
-    for (; i + 16 <= n; i += 16) vstore16(vload16(0, in + i), 0, to + i);
-    for (; i < n; i++) to[i] = in[i];
-}
-
 /* Rows along the last axis, contiguous in both; a group takes `per_group` of them. */
-SINGLE void rows(IN(x), OUT(out), const long8 x_strides, const long8 out_strides, const long8 x_shape, const long8 out_shape, const long8 first, const int outer, const long rows_total, const long per_group, const float value) {
+SINGLE void rows(IN_MOVED(x), OUT_MOVED(out), const long8 x_strides, const long8 out_strides, const long8 x_shape, const long8 out_shape, const long8 first, const int outer, const long rows_total, const long per_group, const int value) {
     SHIFT(x);
     SHIFT(out);
     long from[8], to[8], sizes[8], wide[8], before[8];
@@ -30,7 +19,7 @@ SINGLE void rows(IN(x), OUT(out), const long8 x_strides, const long8 out_strides
     walk at;
     walk_start(&at, out_shape, outer, start);
     for (long r = start; r < end; r++, walk_next(&at)) {
-        __global float *row = out + walk_at(&at, to);
+        __global MOVED *row = out + walk_at(&at, to);
         long source = 0;
         bool inside = true;
         for (int i = 0; i < outer; i++) {
@@ -39,19 +28,19 @@ SINGLE void rows(IN(x), OUT(out), const long8 x_strides, const long8 out_strides
             source += index * from[i];
         }
         if (!inside) {
-            fill(row, wide[outer], value);
+            fill_row(row, wide[outer], (MOVED)value);
             continue;
         }
-        fill(row, before[outer], value);
-        copy(row + before[outer], x + source, sizes[outer]);
-        fill(row + before[outer] + sizes[outer], wide[outer] - before[outer] - sizes[outer], value);
+        fill_row(row, before[outer], (MOVED)value);
+        move_row(x + source, row + before[outer], sizes[outer]);
+        fill_row(row + before[outer] + sizes[outer], wide[outer] - before[outer] - sizes[outer], (MOVED)value);
     }
 }
 #endif
 
 #ifdef KERNEL_scalar
 /* One work-item per element of out. */
-__kernel void scalar(IN(x), OUT(out), const long8 x_strides, const long8 out_strides, const long8 x_shape, const long8 out_shape, const long8 first, const int rank, const long count, const float value) {
+__kernel void scalar(IN_MOVED(x), OUT_MOVED(out), const long8 x_strides, const long8 out_strides, const long8 x_shape, const long8 out_shape, const long8 first, const int rank, const long count, const int value) {
     const long n = get_global_id(0);
     if (n >= count) return;
     SHIFT(x);
@@ -70,7 +59,7 @@ __kernel void scalar(IN(x), OUT(out), const long8 x_strides, const long8 out_str
         source += (index - before[i]) * from[i];
         inside = inside && index >= before[i] && index - before[i] < sizes[i];
     }
-    float v = value;
+    MOVED v = (MOVED)value;
     if (inside) v = x[source];
     out[target] = v;
 }

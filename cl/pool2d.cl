@@ -19,7 +19,7 @@
 #define JOIN(a, v) ((a) + (v))
 #else
 #define NOTHING (-INFINITY)
-#define JOIN(a, v) select(a, v, (v) > (a) || isnan(v))
+#define JOIN(a, v) select(a, v, (v) > (a) || (v) != (v))
 #endif
 
 /* How many of `taps` positions from `first` on count towards the mean along an axis: those of the input or, with padding
@@ -90,57 +90,105 @@ INLINE long last_inside(long y0, long apart, long taps, long height) {
     return y0 >= height ? 0 : min(taps, (height - y0 + apart - 1) / apart);
 }
 
-/* The window's rows joined into one padded row: vectors along the width, whatever the stride. */
-INLINE void join_rows(__global const STORED *plane, __local float *row, long y0, long8 sizes, long8 window) {
-    const long from = first_inside(y0, window.s2), to = last_inside(y0, window.s2, sizes.s4, HEIGHT), whole = WIDTH / 16 * 16;
-    for (long i = 0; i < WIDTH; i += 16) {
+/* A padded row in local memory: as it is or, where outputs are 2 apart, the even places before the odd ones, which begin at `half`: what
+ * neighbouring outputs take then lies side by side. */
+INLINE void put_16(float16 a, __local float *row, long place, bool by_two, long half_length) {
+    if (!by_two) {
+        vstore16(a, 0, row + place);
+        return;
+    }
+    vstore8(a.even, 0, row + (place & 1) * half_length + place / 2);
+    vstore8(a.odd, 0, row + (~place & 1) * half_length + (place + 1) / 2);
+}
+
+/* Joins a value for each k < taps; straight code for a constant number up to 3, as PoCL unrolls no loop by itself. */
+#define JOIN_TAP(value)                                                                                                \
+    do {                                                                                                               \
+        const float16 v = value;                                                                                       \
+        a = JOIN(a, v);                                                                                                \
+    } while (0)
+#define JOIN_TAPS(value)                                                                                               \
+    do {                                                                                                               \
+        long k = 0;                                                                                                    \
+        if (taps > 0) a = value;                                                                                       \
+        k = 1;                                                                                                         \
+        if (taps > 1) JOIN_TAP(value);                                                                                 \
+        k = 2;                                                                                                         \
+        if (taps > 2) JOIN_TAP(value);                                                                                 \
+        for (k = 3; k < taps; k++) JOIN_TAP(value);                                                                    \
+    } while (0)
+
+/* `taps` rows of the input joined into one, vectors along the width, whatever the stride; the last vector may overlap another. */
+INLINE void join_rows(__global const STORED *p, long pitch, long taps, long width, __local float *row, long before, bool by_two, long half_length) {
+    for (long i = 0; i < width; i += 16) {
+        const long at = max(0L, min(i, width - 16));
         float16 a = (float16)(NOTHING);
-        for (long k = from; k < to; k++) {
-            __global const STORED *p = plane + (y0 + k * window.s2) * WIDTH + i;
-            const float16 v = i < whole ? LOAD_16(p) : load_some_stored(p, (int)(WIDTH - i), NOTHING);
-            a = JOIN(a, v);
-        }
-        vstore16(a, 0, row + window.s5 + i);
+        if (width >= 16) JOIN_TAPS(LOAD_16(p + k * pitch + at));
+        else JOIN_TAPS(load_some_stored(p + k * pitch, (int)width, NOTHING));
+        put_16(a, row, before + at, by_two, half_length);
     }
 }
 
 /* 16 values, `apart` from each other. */
 INLINE float16 load_apart(__local const float *p, long apart) {
     if (apart == 1) return vload16(0, p);
-    if (apart == 2) return (float16)(vload16(0, p).even, vload16(0, p + 15).odd);
     float t[16];
     for (int i = 0; i < 16; i++) t[i] = p[i * apart];
     return vload16(0, t);
 }
 
-/* A group makes `per_group` rows of outputs: the window's rows are joined first, then its columns. */
-SINGLE void rows(IN_STORED(x), OUT_STORED(out), const long8 sizes, const long8 window, const long rows_total, const long per_group, const long length, __local float *row) {
-    const long first = get_group_id(0) * per_group, last = min(rows_total, first + per_group);
+/* A row of outputs from the joined one. `counts`, along the row, times `high` is what a sum is divided by. */
+INLINE void join_columns(__local const float *row, __global STORED *out, long outputs, long taps, long dilation, long stride, long half_length, __local const float *counts, float high) {
+    for (long i = 0; i < outputs; i += 16) {
+        const long at = max(0L, min(i, outputs - 16));
+        float16 a = (float16)(NOTHING);
+        if (stride == 2) JOIN_TAPS(vload16(0, row + (k * dilation & 1) * half_length + k * dilation / 2 + at));
+        else JOIN_TAPS(load_apart(row + at * stride + k * dilation, stride));
+#ifdef AVG
+        const float16 count = vload16(0, counts + at) * high;
+        a = select(a / count, (float16)(0.0f), count == 0.0f);
+#endif
+        if (outputs >= 16) STORE_16(a, out + at);
+        else store_some_stored(a, (int)outputs, out);
+    }
+}
+
+/* A group makes `per_group` rows of outputs, `at_once` of them together: the window's rows are joined first, then its columns, of rows
+ * that have left the way into the cache since. */
+SINGLE void rows(IN_STORED(x), OUT_STORED(out), const long8 sizes, const long8 window, const long rows_total, const long per_group, const long length, const long at_once, __local float *row) {
+    const long first = get_group_id(0) * per_group, last = min(rows_total, first + per_group), half_length = length / 2;
+    const long pitch = window.s2 * WIDTH;
+    const bool near = window.s3 == 1, by_two = window.s1 == 2;
     SHIFT(x);
     SHIFT(out);
-    for (long i = 0; i < length; i++) row[i] = NOTHING;
+    for (long i = 0; i < at_once * length; i++) row[i] = NOTHING;
+    __local float *counts = row + at_once * length;
 #ifdef AVG
-    __local float *columns = row + length;
-    for (long i = 0; i < (OUT_WIDTH + 15) / 16 * 16; i++) columns[i] = (float)counted(i * window.s1 - window.s5, sizes.s5, window.s3, WIDTH, window.s7, sizes.s6 != 0);
+    for (long i = 0; i < (OUT_WIDTH + 15) / 16 * 16; i++) counts[i] = (float)counted(i * window.s1 - window.s5, sizes.s5, window.s3, WIDTH, window.s7, sizes.s6 != 0);
 #endif
-    for (long r = first; r < last; r++) {
-        const long image = r / OUT_HEIGHT, y0 = (r - image * OUT_HEIGHT) * window.s0 - window.s4;
-        join_rows(x + image * HEIGHT * WIDTH, row, y0, sizes, window);
+    for (long start = first; start < last; start += at_once) {
+        const long end = min(last, start + at_once);
+        for (long r = start; r < end; r++) {
+            const long image = r / OUT_HEIGHT, y0 = (r - image * OUT_HEIGHT) * window.s0 - window.s4;
+            const long from = first_inside(y0, window.s2), taps = last_inside(y0, window.s2, sizes.s4, HEIGHT) - from;
+            __global const STORED *p = x + (image * HEIGHT + y0 + from * window.s2) * WIDTH;
+            __local float *joined = row + (r - start) * length;
+            if (by_two && taps == 2 && WIDTH >= 16) join_rows(p, pitch, 2, WIDTH, joined, window.s5, true, half_length);
+            else if (by_two && taps == 3 && WIDTH >= 16) join_rows(p, pitch, 3, WIDTH, joined, window.s5, true, half_length);
+            else join_rows(p, pitch, taps, WIDTH, joined, window.s5, by_two, half_length);
+        }
+        for (long r = start; r < end; r++) {
+            const long image = r / OUT_HEIGHT, y0 = (r - image * OUT_HEIGHT) * window.s0 - window.s4;
+            __local const float *joined = row + (r - start) * length;
+            __global STORED *to = out + r * OUT_WIDTH;
 #ifdef AVG
-        const float high = (float)counted(y0, sizes.s4, window.s2, HEIGHT, window.s6, sizes.s6 != 0);
+            const float high = (float)counted(y0, sizes.s4, window.s2, HEIGHT, window.s6, sizes.s6 != 0);
+#else
+            const float high = 1;
 #endif
-        for (long i = 0; i < OUT_WIDTH; i += 16) {
-            float16 a = (float16)(NOTHING);
-            for (long k = 0; k < sizes.s5; k++) {
-                const float16 v = load_apart(row + i * window.s1 + k * window.s3, window.s1);
-                a = JOIN(a, v);
-            }
-#ifdef AVG
-            const float16 count = vload16(0, columns + i) * high;
-            a = select(a / count, (float16)(0.0f), count == 0.0f);
-#endif
-            if (OUT_WIDTH - i >= 16) STORE_16(a, out + r * OUT_WIDTH + i);
-            else store_some_stored(a, (int)(OUT_WIDTH - i), out + r * OUT_WIDTH + i);
+            if (by_two && near && sizes.s5 == 2) join_columns(joined, to, OUT_WIDTH, 2, 1, 2, half_length, counts, high);
+            else if (by_two && near && sizes.s5 == 3) join_columns(joined, to, OUT_WIDTH, 3, 1, 2, half_length, counts, high);
+            else join_columns(joined, to, OUT_WIDTH, sizes.s5, window.s3, window.s1, half_length, counts, high);
         }
     }
 }

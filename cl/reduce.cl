@@ -31,13 +31,13 @@ INLINE float16 merge(float16 a, float16 v) {
     return select(a, v, v > a || isnan(v)); /* NaN sticks: it compares false with everything */
 }
 
-INLINE float over(__global const float *in, long length, float factor) {
+INLINE float over(__global const STORED *in, long length, float factor) {
     const long whole = length / 64 * 64;
     float16 m[4];
-    for (int j = 0; j < 4; j++) m[j] = (float16)(-INFINITY);
+    UNROLL for (int j = 0; j < 4; j++) m[j] = (float16)(-INFINITY);
     for (long i = 0; i < whole; i += 64)
-        for (int j = 0; j < 4; j++) m[j] = merge(m[j], SIGN(vload16(j, in + i)));
-    for (long i = whole; i < length; i += 16) m[0] = merge(m[0], SIGN(length - i < 16 ? load_some(in + i, (int)(length - i), NOTHING) : vload16(0, in + i)));
+        UNROLL for (int j = 0; j < 4; j++) m[j] = merge(m[j], SIGN(LOAD_16(in + i + 16 * j)));
+    for (long i = whole; i < length; i += 16) m[0] = merge(m[0], SIGN(length - i < 16 ? load_some_stored(in + i, (int)(length - i), NOTHING) : LOAD_16(in + i)));
     const float16 all16 = merge(merge(m[0], m[1]), merge(m[2], m[3]));
     return SIGN(any(isnan(all16)) ? NAN : max16(all16));
 }
@@ -47,15 +47,15 @@ INLINE float over(__global const float *in, long length, float factor) {
 #else
 #define ADD(s, v) ((s) + (v))
 #endif
-INLINE float over(__global const float *in, long length, float factor) {
+INLINE float over(__global const STORED *in, long length, float factor) {
     careful total = { 0, 0 };
     for (long start = 0; start < length; start += BLOCK) {
         const long end = min(length, start + BLOCK), whole = start + (end - start) / 64 * 64;
         float16 s[4];
-        for (int j = 0; j < 4; j++) s[j] = (float16)(0.0f);
+        UNROLL for (int j = 0; j < 4; j++) s[j] = (float16)(0.0f);
         for (long i = start; i < whole; i += 64)
-            for (int j = 0; j < 4; j++) s[j] = ADD(s[j], vload16(j, in + i));
-        for (long i = whole; i < end; i += 16) s[0] = ADD(s[0], (end - i < 16 ? load_some(in + i, (int)(end - i), 0) : vload16(0, in + i)));
+            UNROLL for (int j = 0; j < 4; j++) s[j] = ADD(s[j], LOAD_16(in + i + 16 * j));
+        for (long i = whole; i < end; i += 16) s[0] = ADD(s[0], (end - i < 16 ? load_some_stored(in + i, (int)(end - i), 0) : LOAD_16(in + i)));
         careful_add(&total, sum16((s[0] + s[1]) + (s[2] + s[3])));
     }
     return careful_sum(&total);
@@ -63,13 +63,13 @@ INLINE float over(__global const float *in, long length, float factor) {
 #endif
 
 /* Rows that lie one after the other; a group takes `per_group` parts. */
-SINGLE void rows(IN(x), OUT(out), const long parts_total, const long parts, const long chunk, const long length, const long per_group, const float divisor) {
+SINGLE void rows(IN_STORED(x), OUT(out), const long parts_total, const long parts, const long chunk, const long length, const long per_group, const float divisor) {
     SHIFT(x);
     SHIFT(out);
     const long first = get_group_id(0) * per_group, last = min(parts_total, first + per_group);
     for (long r = first; r < last; r++) {
         const long start = r % parts * chunk, n = min(chunk, length - start);
-        __global const float *in = x + r / parts * length + start;
+        __global const STORED *in = x + r / parts * length + start;
         float result = over(in, n, 1);
 #ifdef L2
         if (result == TOO_LARGE) result = sqrt(over(in, n, SHRINK)) / SHRINK;
@@ -112,18 +112,18 @@ INLINE float lanes_careful(const careful *own, __local float *shared, uint lanes
 #endif
 
 #ifdef EXTREME
-INLINE float over(__global const float *in, int n, int lane, int lanes, __local float *shared) {
+INLINE float over(__global const STORED *in, int n, int lane, int lanes, __local float *shared) {
     float m = -INFINITY;
-    for (int c = lane; c < n; c += lanes) m = JOIN_LARGEST(m, SIGN(in[c]));
+    for (int c = lane; c < n; c += lanes) m = JOIN_LARGEST(m, SIGN(LOAD_1(in + c)));
     return SIGN(lanes_largest(m, shared, lanes));
 }
 #elif defined(L2)
 /* Three sums in one reading, for squares that leave the range of f32: rows of one group cannot go different ways. */
-INLINE float over(__global const float *in, int n, int lane, int lanes, __local float *shared) {
+INLINE float over(__global const STORED *in, int n, int lane, int lanes, __local float *shared) {
     careful total = { 0, 0 };
     float large = 0, small = 0;
     for (int c = lane; c < n; c += lanes) {
-        const float v = in[c], shrunk = v * SHRINK, enlarged = v * ENLARGE;
+        const float v = LOAD_1(in + c), shrunk = v * SHRINK, enlarged = v * ENLARGE;
         careful_add(&total, v * v);
         large = fma(shrunk, shrunk, large);
         small = fma(enlarged, enlarged, small);
@@ -133,15 +133,15 @@ INLINE float over(__global const float *in, int n, int lane, int lanes, __local 
     return sum < TOO_SMALL ? sqrt(small_sum) / ENLARGE : sqrt(sum);
 }
 #else
-INLINE float over(__global const float *in, int n, int lane, int lanes, __local float *shared) {
+INLINE float over(__global const STORED *in, int n, int lane, int lanes, __local float *shared) {
     careful total = { 0, 0 };
-    for (int c = lane; c < n; c += lanes) careful_add(&total, in[c]);
+    for (int c = lane; c < n; c += lanes) careful_add(&total, LOAD_1(in + c));
     return lanes_careful(&total, shared, lanes);
 }
 #endif
 
 /* `lanes` items to a part. */
-__kernel void gpu_row(IN(x), OUT(out), const long parts_total, const long parts, const long chunk, const long length, const int lanes, const float divisor, __local float *shared) {
+__kernel void gpu_row(IN_STORED(x), OUT(out), const long parts_total, const long parts, const long chunk, const long length, const int lanes, const float divisor, __local float *shared) {
     const int lane = (int)lane_of(lanes);
     const long asked = row_of(lanes), r = min(asked, parts_total - 1), row = (long)((ulong)r / (ulong)parts), start = (r - row * parts) * chunk;
     const int n = asked < parts_total ? (int)min(chunk, length - start) : 0;
@@ -156,13 +156,13 @@ __kernel void gpu_row(IN(x), OUT(out), const long parts_total, const long parts,
 #endif
 
 #ifdef KERNEL_scalar
-INLINE float over(__global const float *x, const long *strides, long8 shape, int rank, long start, long n, float factor) {
+INLINE float over(__global const STORED *x, const long *strides, long8 shape, int rank, long start, long n, float factor) {
     walk at;
     walk_start(&at, shape, rank, start);
     float m = -INFINITY;
     careful total = { 0, 0 };
     for (long i = 0; i < n; i++, walk_next(&at)) {
-        const float v = x[walk_at(&at, strides)] * factor;
+        const float v = LOAD_1(x + walk_at(&at, strides)) * factor;
 #ifdef EXTREME
         if (SIGN(v) > m || isnan(v)) m = SIGN(v);
 #elif defined(L2)
@@ -179,7 +179,7 @@ INLINE float over(__global const float *x, const long *strides, long8 shape, int
 }
 
 /* One work-item per part; kept and reduced axes with any strides. */
-__kernel void scalar(IN(x), OUT(out), const long8 kept_shape, const long8 kept_strides, const int kept_rank, const long8 shape, const long8 x_strides, const int rank, const long parts_total, const long parts, const long chunk, const long length, const float divisor) {
+__kernel void scalar(IN_STORED(x), OUT(out), const long8 kept_shape, const long8 kept_strides, const int kept_rank, const long8 shape, const long8 x_strides, const int rank, const long parts_total, const long parts, const long chunk, const long length, const float divisor) {
     const long r = get_global_id(0);
     if (r >= parts_total) return;
     SHIFT(x);
@@ -189,7 +189,7 @@ __kernel void scalar(IN(x), OUT(out), const long8 kept_shape, const long8 kept_s
     vstore8(kept_strides, 0, strides);
     const long kept = r / parts, start = (r - kept * parts) * chunk, n = min(chunk, length - start);
     walk_start(&row, kept_shape, kept_rank, kept);
-    __global const float *in = x + walk_at(&row, strides);
+    __global const STORED *in = x + walk_at(&row, strides);
     vstore8(x_strides, 0, strides);
     float result = over(in, strides, shape, rank, start, n, 1);
 #ifdef L2

@@ -46,7 +46,7 @@ INLINE long tap(long whole, int k, long inputs) {
 
 #ifdef KERNEL_scalar
 /* One work-item per output. */
-__kernel void scalar(IN(x), OUT(out), const long4 axis_y, const long4 axis_x, const long out_height, const long out_width, const long count) {
+__kernel void scalar(IN_STORED(x), OUT_STORED(out), const long4 axis_y, const long4 axis_x, const long out_height, const long out_width, const long count) {
     const long n = get_global_id(0);
     if (n >= count) return;
     const long row = n / out_width, plane = row / out_height;
@@ -56,39 +56,54 @@ __kernel void scalar(IN(x), OUT(out), const long4 axis_y, const long4 axis_x, co
     weights_of(fy, wy);
     weights_of(fx, wx);
 #if TAPS == 1
-    out[out_offset + n] = x[tap(y, 0, axis_y.INPUTS) * axis_x.INPUTS + tap(at, 0, axis_x.INPUTS)];
+    STORE_1(LOAD_1(x + tap(y, 0, axis_y.INPUTS) * axis_x.INPUTS + tap(at, 0, axis_x.INPUTS)), out + out_offset + n);
 #else
     float sum = 0;
     for (int j = 0; j < TAPS; j++) {
-        __global const float *p = x + tap(y, j, axis_y.INPUTS) * axis_x.INPUTS;
+        __global const STORED *p = x + tap(y, j, axis_y.INPUTS) * axis_x.INPUTS;
         float part = 0;
-        for (int k = 0; k < TAPS; k++) part += wx[k] * p[tap(at, k, axis_x.INPUTS)];
+        for (int k = 0; k < TAPS; k++) part += wx[k] * LOAD_1(p + tap(at, k, axis_x.INPUTS));
         sum += wy[j] * part;
     }
-    out[out_offset + n] = sum;
+    STORE_1(sum, out + out_offset + n);
 #endif
 }
 #endif
 
 #ifdef KERNEL_rows
+/* The elements in 16 places. */
+#ifdef HALF
+INLINE float16 load_from(__global const half *p, __local const int *at) {
+    __global const ushort *bits = (__global const ushort *)p;
+    ushort v[16];
+    for (int i = 0; i < 16; i++) v[i] = bits[at[i]];
+    return vload_half16(0, (const half *)v);
+}
+#else
+INLINE float16 load_from(__global const float *p, __local const int *at) {
+    float v[16];
+    for (int i = 0; i < 16; i++) v[i] = p[at[i]];
+    return vload16(0, v);
+}
+#endif
+
 /* 16 outputs of one row of the input. */
-INLINE float16 along_row(__global const float *p, __local const int *at, __local const float *weights, long pitch) {
+INLINE float16 along_row(__global const STORED *p, __local const int *at, __local const float *weights, long pitch) {
     float16 sum = (float16)(0.0f);
 #pragma unroll
     for (int k = 0; k < TAPS; k++) {
-        float v[16];
-        for (int i = 0; i < 16; i++) v[i] = p[at[k * pitch + i]];
+        const float16 v = load_from(p, at + k * pitch);
 #if TAPS == 1
-        sum = vload16(0, v);
+        sum = v;
 #else
-        sum = fma(vload16(0, v), vload16(0, weights + k * pitch), sum);
+        sum = fma(v, vload16(0, weights + k * pitch), sum);
 #endif
     }
     return sum;
 }
 
 /* Groups make `per_group` rows of outputs. local: for each tap the columns' places and weights, `pitch` of them. */
-SINGLE void rows(IN(x), OUT(out), const long4 axis_y, const long4 axis_x, const long out_height, const long out_width, const long total, const long per_group, __local int *at) {
+SINGLE void rows(IN_STORED(x), OUT_STORED(out), const long4 axis_y, const long4 axis_x, const long out_height, const long out_width, const long total, const long per_group, __local int *at) {
     const long first = get_group_id(0) * per_group, last = min(total, first + per_group), pitch = (out_width + 15) / 16 * 16;
     __local float *weights = (__local float *)(at + TAPS * pitch);
     SHIFT(x);
@@ -117,8 +132,8 @@ SINGLE void rows(IN(x), OUT(out), const long4 axis_y, const long4 axis_x, const 
                 sum = fma((float16)(w[j]), part, sum);
 #endif
             }
-            if (out_width - i >= 16) vstore16(sum, 0, out + r * out_width + i);
-            else store_some(sum, (int)(out_width - i), out + r * out_width + i);
+            if (out_width - i >= 16) STORE_16(sum, out + r * out_width + i);
+            else store_some_stored(sum, (int)(out_width - i), out + r * out_width + i);
         }
     }
 }

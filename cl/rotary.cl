@@ -31,7 +31,7 @@ __kernel void angles(IN_INT(positions), OUT(cosines), OUT(sines), const long8 lo
 
 #ifdef KERNEL_scalar
 /* One work-item per pair. The row of the tables is `batch_rows` * b + t, with -DPOSITIONS the position; none outside them. */
-__kernel void scalar(IN_PLACE(x), IN(cosines), IN(sines), IN_INT(positions), OUT_PLACE(out), const long4 x_strides, const long4 out_strides, const long heads, const long times, const long pairs, const long table_rows, const long batch_rows, const long count) {
+__kernel void scalar(IN_PLACE_STORED(x), IN(cosines), IN(sines), IN_INT(positions), OUT_PLACE_STORED(out), const long4 x_strides, const long4 out_strides, const long heads, const long times, const long pairs, const long table_rows, const long batch_rows, const long count) {
     const long n = get_global_id(0);
     if (n >= count) return;
     SHIFT(x);
@@ -58,8 +58,8 @@ __kernel void scalar(IN_PLACE(x), IN(cosines), IN(sines), IN_INT(positions), OUT
     const long first = i, second = i + pairs;
 #endif
     const long from = b * x_strides.x + h * x_strides.y + t * x_strides.z, to = b * out_strides.x + h * out_strides.y + t * out_strides.z;
-    const float u = x[from + first * x_strides.w], v = x[from + second * x_strides.w];
-    out[to + first * out_strides.w] = inside ? u * c - v * s : 0.0f;
-    out[to + second * out_strides.w] = inside ? v * c + u * s : 0.0f;
+    const float u = LOAD_1(x + from + first * x_strides.w), v = LOAD_1(x + from + second * x_strides.w);
+    STORE_1(inside ? u * c - v * s : 0.0f, out + to + first * out_strides.w);
+    STORE_1(inside ? v * c + u * s : 0.0f, out + to + second * out_strides.w);
 }
 #endif

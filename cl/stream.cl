@@ -1,6 +1,7 @@
 /* STREAM_16(v, p) stores 16 elements as STORE_16 does. With -DSTREAM it does so past the caches, which saves reading the lines first; p
  * must then be a multiple of 16 elements from a multiple of 64 bytes (STREAMS(p) says so of a row's beginning). Only where the output
- * is larger than the caches: what is read again soon is twice slower so. */
+ * is larger than the caches: what is read again soon is twice slower so. STREAM_LINE(v, p) stores 64 bytes, a uint16, to such a
+ * multiple itself, which BEFORE_LINE(p) elements come before. */
 #define STREAM_16(v, p) STORE_16(v, p)
 #define STREAMS(p) false
 #if defined(STREAM) && defined(__has_builtin)
@@ -17,6 +18,8 @@ INLINE void stream_16(float16 v, __global half *p) {
 #else
 #define STREAM_16(v, p) __builtin_nontemporal_store((float16)(v), (__global float16 *)(p))
 #endif
+#define STREAM_LINE(v, p) __builtin_nontemporal_store((uint16)(v), (__global uint16 *)(p))
 #define STREAMS(p) (((ulong)(p) & 63) == 0)
+#define BEFORE_LINE(p) (long)((-(ulong)(p) & 63) / sizeof(*(p)))
 #endif
 #endif

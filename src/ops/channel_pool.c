@@ -4,7 +4,7 @@
 static const char *const kind_words[] = { "mean", "max", NULL }; /* clattn_pool_kind: avg, max; it has no others */
 
 static const clattn_field fields[] = {
-    CLATTN_IN(clattn_channel_pool_args, x, "B,C,H,W", 0, "images"),
+    CLATTN_IN(clattn_channel_pool_args, x, "B,C,H,W", CLATTN_FIELD_STORED, "images"),
     CLATTN_OUT(clattn_channel_pool_args, out, "out", "B,K,H,W", 0, "the pools in the order of kinds; of no channels: mean NaN, max -inf"),
     CLATTN_PARAM_WORDS(clattn_channel_pool_args, kinds, "kinds", kind_words, "max+mean by default"),
 };
@@ -76,7 +76,7 @@ static void work(const clattn_call *call, const void *raw, double *flops, double
 void clattn_reference_channel_pool(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
 static const char *const examples[] = { "channel_pool x[2,16,14,15]", NULL };
-static const clattn_op_code code = { .prepare = prepare, .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_channel_pool, .work = work, .examples = examples };
+static const clattn_op_code code = { .prepare = prepare, .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "strips scalar", .reference = clattn_reference_channel_pool, .work = work, .examples = examples };
 static const clattn_op op_channel_pool = { "channel_pool", "maximum and mean over the channels", "the ChannelPool of CBAM (Woo et al. 2018)", sizeof(clattn_channel_pool_args), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(channel_pool)
 

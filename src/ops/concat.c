@@ -3,8 +3,8 @@
 #include "walk.h"
 
 static const clattn_field fields[] = {
-    CLATTN_IN(clattn_concat_args, x, "*", CLATTN_FIELD_LIST | CLATTN_FIELD_STRIDED, "equal sizes except along the axis"),
-    CLATTN_OUT(clattn_concat_args, out, "out", "..", CLATTN_FIELD_STRIDED, "their sizes along the axis added"),
+    CLATTN_IN(clattn_concat_args, x, "*", CLATTN_FIELD_LIST | CLATTN_FIELD_STRIDED | CLATTN_FIELD_STORED, "equal sizes except along the axis"),
+    CLATTN_OUT(clattn_concat_args, out, "out", "..", CLATTN_FIELD_STRIDED | CLATTN_FIELD_STORED, "their sizes along the axis added"),
     CLATTN_PARAM(clattn_concat_args, axis, "axis", CLATTN_FIELD_OPT_INT, -1, -CLATTN_MAX_RANK, CLATTN_MAX_RANK - 1, "the axis along which they are joined"),
 };
 
@@ -93,7 +93,7 @@ static void work(const clattn_call *call, const void *raw, double *flops, double
 void clattn_reference_concat(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
 static const char *const examples[] = { "concat x0[3,20] x1[3,5]", NULL };
-static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_concat, .work = work, .examples = examples };
+static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows scalar", .moves = true, .reference = clattn_reference_concat, .work = work, .examples = examples };
 static const clattn_op op_concat = { "concat", "tensors joined along an axis", "torch.cat", sizeof(clattn_concat_args), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(concat)
 

@@ -6,7 +6,7 @@
 #define LEAST_CHUNK 64
 
 static const clattn_field fields[] = {
-    CLATTN_IN(clattn_cross_entropy_args, logits, "N,V", 0, "one row of scores per target"),
+    CLATTN_IN(clattn_cross_entropy_args, logits, "N,V", CLATTN_FIELD_STORED, "one row of scores per target"),
     { .name = "targets", .kind = CLATTN_FIELD_INPUT, .offset = offsetof(clattn_cross_entropy_args, targets), .element = CLATTN_ELEMENT_INT, .shape = "N", .value_limit = "<V", .value_exception = "ignore_id", .text = "the right class of each row; outside 0..V-1 the loss is 0" },
     CLATTN_OUT(clattn_cross_entropy_args, out, "out", "1", 0, "the mean over the targets that are not ignore_id; NaN if there is none"),
     CLATTN_OUT(clattn_cross_entropy_args, losses, "losses", "N", CLATTN_FIELD_OPTIONAL, "each row's loss; 0 where the target is ignore_id"),
@@ -73,6 +73,7 @@ static clattn_status enqueue(clattn_call *call, const clattn_cross_entropy_args 
     const clattn_tensor *losses = a->losses ? a->losses : &scratch;
     clattn_status status = a->losses ? CLATTN_OK : clattn_scratch(call, &scratch, CLATTN_F32, 1, (int64_t[]){ clattn_dim(call, "N") });
     if (!status) status = fill(call, a, losses);
+    call->half = false; /* the losses are f32 */
     return status || !a->out ? status : mean(call, a, losses);
 }
 
@@ -109,7 +110,7 @@ static void work(const clattn_call *call, const void *raw, double *flops, double
 void clattn_reference_cross_entropy(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
 static const char *const examples[] = { "cross_entropy logits[5,70] targets[5]<70 -> out losses", "cross_entropy logits[5,70] targets[5]<70 label_smoothing=0.1", NULL };
-static const clattn_op_code code = { .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_cross_entropy, .work = work, .examples = examples };
+static const clattn_op_code code = { .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows gpu_row_subgroup gpu_row scalar", .reference = clattn_reference_cross_entropy, .work = work, .examples = examples };
 static const clattn_op op_cross_entropy = { "cross_entropy", "the negative logarithm of the target's softmax, and its mean", "torch.nn.functional.cross_entropy", sizeof(clattn_cross_entropy_args), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(cross_entropy)
 

@@ -4,8 +4,8 @@
 #define GROUP_ELEMENTS 4096
 
 static const clattn_field fields[] = {
-    CLATTN_IN(clattn_dropout_args, x, "..", 0, "any shape"),
-    CLATTN_OUT(clattn_dropout_args, out, "out", "..", CLATTN_FIELD_IN_PLACE, "as x; may be x itself"),
+    CLATTN_IN(clattn_dropout_args, x, "..", CLATTN_FIELD_STORED, "any shape"),
+    CLATTN_OUT(clattn_dropout_args, out, "out", "..", CLATTN_FIELD_STORED | CLATTN_FIELD_IN_PLACE, "as x; may be x itself"),
     CLATTN_PARAM(clattn_dropout_args, rate, "rate", CLATTN_FIELD_OPT_FLOAT, 0.5, 0, 0.99999994039535522, "how likely an element is dropped; the others are divided by 1 - rate"),
     CLATTN_PARAM(clattn_dropout_args, seed, "seed", CLATTN_FIELD_U64, 0, 0, 0, "the key of the random bits"),
     CLATTN_PARAM(clattn_dropout_args, offset, "offset", CLATTN_FIELD_U64, 0, 0, 0, "the second half of the counter: another one for each independent call"),
@@ -49,7 +49,7 @@ static void work(const clattn_call *call, const void *raw, double *flops, double
 void clattn_reference_dropout(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
 static const char *const examples[] = { "dropout x[5,7] seed=1", NULL };
-static const clattn_op_code code = { .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_dropout, .work = work, .examples = examples };
+static const clattn_op_code code = { .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows scalar", .reference = clattn_reference_dropout, .work = work, .examples = examples };
 static const clattn_op op_dropout = { "dropout", "elements set to 0 at random, the others scaled up", "Srivastava et al. 2014; the bits of Philox 4x32-10 (Salmon et al. 2011)", sizeof(clattn_dropout_args), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(dropout)
 

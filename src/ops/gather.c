@@ -4,9 +4,9 @@
 #define GROUP_ELEMENTS 16384
 
 static const clattn_field fields[] = {
-    CLATTN_IN(clattn_gather_args, x, "*", 0, "any shape"),
+    CLATTN_IN(clattn_gather_args, x, "*", CLATTN_FIELD_STORED, "any shape"),
     CLATTN_IN_INT_LIMITED(clattn_gather_args, indices, "*", "<n", 0, "any shape; an index outside 0..n-1, n the size of the axis, gives zeros"),
-    CLATTN_OUT(clattn_gather_args, out, "out", "..", 0, "x with the axis replaced by the shape of indices"),
+    CLATTN_OUT(clattn_gather_args, out, "out", "..", CLATTN_FIELD_STORED, "x with the axis replaced by the shape of indices"),
     CLATTN_PARAM(clattn_gather_args, axis, "axis", CLATTN_FIELD_INT, 0, -CLATTN_MAX_RANK, CLATTN_MAX_RANK - 1, "the axis that indices count"),
 };
 
@@ -49,7 +49,7 @@ static clattn_status enqueue_rows(clattn_call *call, const void *raw) {
     const int64_t inner = clattn_dim(call, "inner"), count = clattn_tensor_count(a->indices), rows = clattn_dim(call, "outer") * count;
     const int64_t per_group = 1 + GROUP_ELEMENTS / (inner + 1);
     const size_t groups = (size_t)((rows + per_group - 1) / per_group);
-    return clattn_run_kernel(call, "gather", "rows", "", 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(a->x), ARG_T(a->indices), ARG_T(a->out), ARG_I64(rows), ARG_I64(count), ARG_I64(clattn_dim(call, "n")), ARG_I64(inner), ARG_I64(per_group));
+    return clattn_run_kernel(call, "gather", "rows", clattn_streams(call, a->out) ? "-DSTREAM" : "", 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(a->x), ARG_T(a->indices), ARG_T(a->out), ARG_I64(rows), ARG_I64(count), ARG_I64(clattn_dim(call, "n")), ARG_I64(inner), ARG_I64(per_group));
 }
 
 static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {
@@ -73,7 +73,7 @@ static void work(const clattn_call *call, const void *raw, double *flops, double
 void clattn_reference_gather(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
 static const char *const examples[] = { "gather x[7,20] indices[5]<7", NULL };
-static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_gather, .work = work, .examples = examples };
+static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows scalar", .moves = true, .reference = clattn_reference_gather, .work = work, .examples = examples };
 static const clattn_op op_gather = { "gather", "slices of x by index along an axis", "numpy.take, ONNX Gather; zeros for an index outside the axis", sizeof(clattn_gather_args), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(gather)
 

@@ -33,11 +33,21 @@ const char *clattn_move_tiles_refusal(const clattn_call *call, const clattn_tens
     return axis == walk.rank - 1 ? "the same axis is innermost in both tensors" : NULL;
 }
 
+/* The kernels' option is the element's size, whatever the variant takes. */
+static bool set_half(clattn_call *call, const clattn_tensor *moved) {
+    const bool before = call->half;
+    call->half = clattn_dtype_size(moved->dtype) == 2;
+    return before;
+}
+
 clattn_status clattn_move_rows(clattn_call *call, const clattn_tensor *destination, const clattn_tensor *source) {
     const clattn_walk walk = pair(destination, source);
     const int64_t count = clattn_walk_count(&walk);
     const size_t groups = (size_t)((count + GROUP_ELEMENTS - 1) / GROUP_ELEMENTS);
-    return clattn_run_kernel(call, "move", "rows", clattn_streams(call, destination) ? "-DSTREAM" : "", 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(source), ARG_T(destination), clattn_walk_strides(&walk, 1), clattn_walk_strides(&walk, 0), clattn_walk_shape(&walk), ARG_I32(walk.rank - 1), ARG_I64(walk.shape[walk.rank - 1]), ARG_I64(count), ARG_I64(GROUP_ELEMENTS));
+    const bool before = set_half(call, source);
+    const clattn_status status = clattn_run_kernel(call, "move", "rows", clattn_streams(call, destination) ? "-DSTREAM" : "", 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(source), ARG_T(destination), clattn_walk_strides(&walk, 1), clattn_walk_strides(&walk, 0), clattn_walk_shape(&walk), ARG_I32(walk.rank - 1), ARG_I64(walk.shape[walk.rank - 1]), ARG_I64(count), ARG_I64(GROUP_ELEMENTS));
+    call->half = before;
+    return status;
 }
 
 /* Takes an axis out of the walk. */
@@ -58,5 +68,8 @@ clattn_status clattn_move_tiles(clattn_call *call, const clattn_tensor *destinat
     drop_axis(&walk, last);
     drop_axis(&walk, axis);
     const size_t groups = (size_t)(clattn_walk_count(&walk) * across * down);
-    return clattn_run_kernel(call, "move", "tiles", clattn_streams(call, destination) ? "-DSTREAM" : "", 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(source), ARG_T(destination), clattn_walk_strides(&walk, 1), clattn_walk_strides(&walk, 0), clattn_walk_shape(&walk), ARG_I32(walk.rank), ARG_I64(height), ARG_I64(width), ARG_I64(from_pitch), ARG_I64(to_pitch), ARG_I64(across));
+    const bool before = set_half(call, source);
+    const clattn_status status = clattn_run_kernel(call, "move", "tiles", clattn_streams(call, destination) ? "-DSTREAM" : "", 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(source), ARG_T(destination), clattn_walk_strides(&walk, 1), clattn_walk_strides(&walk, 0), clattn_walk_shape(&walk), ARG_I32(walk.rank), ARG_I64(height), ARG_I64(width), ARG_I64(from_pitch), ARG_I64(to_pitch), ARG_I64(across));
+    call->half = before;
+    return status;
 }

@@ -40,7 +40,7 @@ typedef struct clattn_call {
         clattn_buffer *weight, *packed;
     } kept[CLATTN_MAX_LOCALS]; /* packed forms kept by this call: forgotten when it fails before they are filled */
     int kept_count;
-    bool half; /* the variant that runs was given f16 as it is: its kernels get -DHALF */
+    bool half; /* the variant that runs was given f16 (or bf16, to be moved) as it is: its kernels get -DHALF */
     const clattn_setting *setting; /* what is tuned; NULL: nothing */
     bool forced;                   /* by clattn_tuning_force: a variant that it does not fit refuses */
 } clattn_call;
@@ -73,6 +73,7 @@ typedef struct clattn_op_code {
     /* The variants, separated by spaces, whose kernels read and write f16 themselves (STORED in common.cl) where all
      * tensors of CLATTN_FIELD_STORED are f16. NULL = none. */
     const char *half;
+    bool moves; /* these variants take bf16 too: they only move what is stored */
     /* Why a variant that could serve is left to those who ask for it by name; NULL when it may be chosen. May be NULL. */
     const char *(*reserve)(const clattn_call *call, const void *args, const clattn_variant *variant);
     /* All tensors are host tensors (ref_at in reference.h): C order, double. */

@@ -5,8 +5,8 @@
 #define LARGEST_SIZE (INT64_MAX / 16)
 
 static const clattn_field fields[] = {
-    CLATTN_IN(clattn_pad_args, x, "*", CLATTN_FIELD_STRIDED, "any shape"),
-    CLATTN_OUT(clattn_pad_args, out, "out", "..", CLATTN_FIELD_STRIDED, "x's sizes plus before plus after"),
+    CLATTN_IN(clattn_pad_args, x, "*", CLATTN_FIELD_STRIDED | CLATTN_FIELD_STORED, "any shape"),
+    CLATTN_OUT(clattn_pad_args, out, "out", "..", CLATTN_FIELD_STRIDED | CLATTN_FIELD_STORED, "x's sizes plus before plus after"),
     { .name = "before", .kind = CLATTN_FIELD_INTS, .offset = offsetof(clattn_pad_args, before), .low = 0, .high = INT32_MAX, .text = "elements put before each axis; a shorter list leaves the other axes" },
     { .name = "after", .kind = CLATTN_FIELD_INTS, .offset = offsetof(clattn_pad_args, after), .low = 0, .high = INT32_MAX, .text = "elements put after each axis; a shorter list leaves the other axes" },
     CLATTN_PARAM(clattn_pad_args, value, "value", CLATTN_FIELD_FLOAT, 0, 0, 0, "what the border holds"),
@@ -53,18 +53,29 @@ static clattn_arg before_of(const clattn_pad_args *a) {
     return arg;
 }
 
+/* The value's bits as the tensors hold it. */
+static clattn_arg stored_value(const clattn_pad_args *a) {
+    const float value = (float)a->value;
+    uint16_t half;
+    int32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if (a->out->dtype == CLATTN_F32) return ARG_I32(bits);
+    clattn_floats_store(a->out->dtype, &value, &half, 1);
+    return ARG_I32(half);
+}
+
 static clattn_status enqueue_rows(clattn_call *call, const void *raw) {
     const clattn_pad_args *a = raw;
     const int outer = a->x->rank - 1;
     const int64_t width = a->out->shape[outer], rows = clattn_tensor_count(a->out) / width, per_group = 1 + GROUP_ELEMENTS / (width + 1);
     const size_t groups = (size_t)((rows + per_group - 1) / per_group);
-    return clattn_run_kernel(call, "pad", "rows", "", 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(a->x), ARG_T(a->out), clattn_arg_strides8(a->x), clattn_arg_strides8(a->out), clattn_arg_shape8(a->x), clattn_arg_shape8(a->out), before_of(a), ARG_I32(outer), ARG_I64(rows), ARG_I64(per_group), ARG_F32(a->value));
+    return clattn_run_kernel(call, "pad", "rows", clattn_streams(call, a->out) ? "-DSTREAM" : "", 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(a->x), ARG_T(a->out), clattn_arg_strides8(a->x), clattn_arg_strides8(a->out), clattn_arg_shape8(a->x), clattn_arg_shape8(a->out), before_of(a), ARG_I32(outer), ARG_I64(rows), ARG_I64(per_group), stored_value(a));
 }
 
 static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {
     const clattn_pad_args *a = raw;
     const int64_t count = clattn_tensor_count(a->out);
-    return clattn_run_kernel(call, "pad", "scalar", "", 1, (size_t[]){ (size_t)count }, (size_t[]){ 0 }, ARG_T(a->x), ARG_T(a->out), clattn_arg_strides8(a->x), clattn_arg_strides8(a->out), clattn_arg_shape8(a->x), clattn_arg_shape8(a->out), before_of(a), ARG_I32(a->x->rank), ARG_I64(count), ARG_F32(a->value));
+    return clattn_run_kernel(call, "pad", "scalar", "", 1, (size_t[]){ (size_t)count }, (size_t[]){ 0 }, ARG_T(a->x), ARG_T(a->out), clattn_arg_strides8(a->x), clattn_arg_strides8(a->out), clattn_arg_shape8(a->x), clattn_arg_shape8(a->out), before_of(a), ARG_I32(a->x->rank), ARG_I64(count), stored_value(a));
 }
 
 static const clattn_variant variants[] = {
@@ -83,7 +94,7 @@ static void work(const clattn_call *call, const void *raw, double *flops, double
 void clattn_reference_pad(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
 static const char *const examples[] = { "pad x[5,40] before=1,2 after=0,19 value=0.5", NULL };
-static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_pad, .work = work, .examples = examples };
+static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows scalar", .moves = true, .reference = clattn_reference_pad, .work = work, .examples = examples };
 static const clattn_op op_pad = { "pad", "x within a border of one value", "numpy.pad with mode constant", sizeof(clattn_pad_args), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(pad)
 

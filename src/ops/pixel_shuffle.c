@@ -6,8 +6,8 @@
 static const char *const mode_words[] = { "crd", "dcr", NULL };
 
 static const clattn_field fields[] = {
-    CLATTN_IN(clattn_pixel_shuffle_args, x, "B,C,H,W", CLATTN_FIELD_STRIDED, "images; C is divisible by block * block"),
-    CLATTN_OUT(clattn_pixel_shuffle_args, out, "out", "B,O,OH,OW", CLATTN_FIELD_STRIDED, "O = C / block / block, OH = H * block, OW = W * block"),
+    CLATTN_IN(clattn_pixel_shuffle_args, x, "B,C,H,W", CLATTN_FIELD_STRIDED | CLATTN_FIELD_STORED, "images; C is divisible by block * block"),
+    CLATTN_OUT(clattn_pixel_shuffle_args, out, "out", "B,O,OH,OW", CLATTN_FIELD_STRIDED | CLATTN_FIELD_STORED, "O = C / block / block, OH = H * block, OW = W * block"),
     { .name = "block", .kind = CLATTN_FIELD_INT, .offset = offsetof(clattn_pixel_shuffle_args, block), .flags = CLATTN_FIELD_REQUIRED, .low = 1, .high = BLOCK_LIMIT, .text = "how many rows and columns a pixel becomes" },
     CLATTN_PARAM_WORD(clattn_pixel_shuffle_args, mode, "mode", mode_words, CLATTN_SHUFFLE_CRD, "the order of channel, row and column within C: crd as in PyTorch, dcr with the channel last"),
 };
@@ -64,7 +64,7 @@ static void work(const clattn_call *call, const void *raw, double *flops, double
 void clattn_reference_pixel_shuffle(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
 static const char *const examples[] = { "pixel_shuffle x[2,12,5,7] block=2", "pixel_shuffle x[1,18,3,20] block=3 mode=dcr", NULL };
-static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_pixel_shuffle, .work = work, .examples = examples };
+static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "transpose", .moves = true, .reference = clattn_reference_pixel_shuffle, .work = work, .examples = examples };
 static const clattn_op op_pixel_shuffle = { "pixel_shuffle", "block * block channels become a block of pixels", "torch.nn.functional.pixel_shuffle; dcr: ONNX DepthToSpace's default", sizeof(clattn_pixel_shuffle_args), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(pixel_shuffle)
 

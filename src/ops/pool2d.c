@@ -3,6 +3,8 @@
 #include "planes_gpu.h"
 #include "window.h"
 
+#define ROWS_AT_ONCE 4 /* of outputs, where their joined rows stay in the first cache */
+
 /* ---- Windows ---- */
 
 #define WINDOW_PARAMS(type)                                                                                            \
@@ -93,21 +95,26 @@ static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {
     return status ? status : enqueue_scalar_one(call, &p, "-DINDEX", p.indices);
 }
 
-/* One reduced row of the input, padded, with room for whole vectors; and a count for each output of a row. */
+/* One reduced row of the input, padded, in two halves with room for whole vectors in each. */
 static int64_t row_length(const clattn_call *call, const pool *p) {
     const int64_t outputs = (clattn_dim(call, "OW") + 15) / 16 * 16, needed = (outputs - 1) * p->window.stride[1] + clattn_window_span(&p->window, 1);
     const int64_t whole = p->window.before[1] + p->x->shape[3];
-    return (needed > whole ? needed : whole) + 16;
+    return ((needed > whole ? needed : whole) + 1) / 2 * 2 + 64;
 }
 
-static size_t row_bytes(const clattn_call *call, const pool *p) {
-    return (size_t)(row_length(call, p) + clattn_dim(call, "OW") + 16) * 4;
+/* Some rows, and a count for each output of a row. */
+static size_t row_bytes(const clattn_call *call, const pool *p, int64_t rows) {
+    return (size_t)(rows * row_length(call, p) + clattn_dim(call, "OW") + 16) * 4;
+}
+
+static int64_t rows_at_once(const clattn_call *call, const pool *p) {
+    return row_bytes(call, p, ROWS_AT_ONCE) <= 32768 ? ROWS_AT_ONCE : 1;
 }
 
 static const char *rows_refusal(const clattn_call *call, const void *raw) {
     const pool p = pool_of(call, raw);
     if (!clattn_call_cpu(call, 0)) return "the device is not a CPU";
-    return clattn_call_cpu(call, row_bytes(call, &p)) && row_length(call, &p) < 1 << 30 ? NULL : "a padded row does not fit local memory";
+    return clattn_call_cpu(call, row_bytes(call, &p, rows_at_once(call, &p))) && row_length(call, &p) < 1 << 30 ? NULL : "a padded row does not fit local memory";
 }
 
 static clattn_status enqueue_rows(clattn_call *call, const void *raw) {
@@ -117,7 +124,8 @@ static clattn_status enqueue_rows(clattn_call *call, const void *raw) {
     int64_t per_group = (rows + 15) / 16, most = 1 + 16384 / clattn_dim(call, "OW");
     if (per_group > most) per_group = most;
     if (p.out) {
-        const clattn_status status = clattn_run_kernel(call, "pool2d", "rows", p.max ? "-DMAX" : "-DAVG", 1, (size_t[]){ (size_t)((rows + per_group - 1) / per_group) }, (size_t[]){ 1 }, ARG_T(p.x), ARG_T(p.out), sizes_arg(call, &p), clattn_window_arg(&p.window), ARG_I64(rows), ARG_I64(per_group), ARG_I64(row_length(call, &p)), ARG_LOCAL(row_bytes(call, &p)));
+        const int64_t at_once = rows_at_once(call, &p);
+        const clattn_status status = clattn_run_kernel(call, "pool2d", "rows", p.max ? "-DMAX" : "-DAVG", 1, (size_t[]){ (size_t)((rows + per_group - 1) / per_group) }, (size_t[]){ 1 }, ARG_T(p.x), ARG_T(p.out), sizes_arg(call, &p), clattn_window_arg(&p.window), ARG_I64(rows), ARG_I64(per_group), ARG_I64(row_length(call, &p)), ARG_I64(at_once), ARG_LOCAL(row_bytes(call, &p, at_once)));
         if (status) return status;
     }
     return enqueue_scalar_one(call, &p, "-DINDEX", p.indices);

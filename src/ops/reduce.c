@@ -9,7 +9,7 @@
 static const char *const kinds[] = { "sum", "mean", "max", "min", "l2", NULL };
 
 static const clattn_field fields[] = {
-    CLATTN_IN(clattn_reduce_args, x, "*", CLATTN_FIELD_STRIDED, "any shape"),
+    CLATTN_IN(clattn_reduce_args, x, "*", CLATTN_FIELD_STRIDED | CLATTN_FIELD_STORED, "any shape"),
     CLATTN_OUT(clattn_reduce_args, out, "out", "..", 0, "x without the axes, or with 1 in their places"),
     CLATTN_PARAM_WORD(clattn_reduce_args, kind, "kind", kinds, 0, "of nothing: 0, NaN, -inf, inf, 0; l2 = sqrt(sum(x^2))"),
     { .name = "axes", .kind = CLATTN_FIELD_INTS, .offset = offsetof(clattn_reduce_args, axes), .text = "the axes taken together, negative ones from the end; default all" },
@@ -142,6 +142,7 @@ static clattn_status run_stages(clattn_call *call, const clattn_reduce_args *a, 
     clattn_status status = clattn_scratch(call, &partial, CLATTN_F32, 2, (int64_t[]){ first.rows, first.parts });
     if (!status) status = run(call, a, &first, a->x, &partial, 1);
     const stage second = { .rows = first.rows, .length = first.parts, .parts = 1, .chunk = first.parts };
+    call->half = false; /* the parts are f32 */
     return status ? status : run(call, a, &second, &partial, a->out, divisor);
 }
 
@@ -181,6 +182,7 @@ static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {
     if (!status) status = run_scalar(call, a, &first, &kept, &reduced, a->x, &partial, 1);
     const stage second = { .rows = first.rows, .length = first.parts, .parts = 1, .chunk = first.parts };
     const axes rows = { .rank = 1, .shape = { first.rows }, .strides = { first.parts } }, parts = { .rank = 1, .shape = { first.parts }, .strides = { 1 } };
+    call->half = false;
     return status ? status : run_scalar(call, a, &second, &rows, &parts, &partial, a->out, divisor);
 }
 
@@ -202,7 +204,7 @@ static void work(const clattn_call *call, const void *raw, double *flops, double
 void clattn_reference_reduce(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
 static const char *const examples[] = { "reduce x[5,70] axes=1", "reduce x[5,70] axes=0 kind=max", "reduce x[3,4,5] kind=l2 keepdims=true", "reduce x[5,70] axes=1 kind=min", NULL };
-static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_reduce, .work = work, .examples = examples };
+static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows gpu_row_subgroup gpu_row scalar", .reference = clattn_reference_reduce, .work = work, .examples = examples };
 static const clattn_op op_reduce = { "reduce", "sum, mean, maximum, minimum or norm over some axes", "numpy.sum, mean, max, min, linalg.norm", sizeof(clattn_reduce_args), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(reduce)
 

@@ -8,8 +8,8 @@ static const char *const mode_words[] = { "nearest", "linear", "cubic", NULL };
 static const char *const coordinate_words[] = { "half_pixel", "align_corners", "asymmetric", NULL };
 
 static const clattn_field fields[] = {
-    CLATTN_IN(clattn_resize2d_args, x, "B,C,H,W", 0, "images"),
-    CLATTN_OUT(clattn_resize2d_args, out, "out", "B,C,OH,OW", 0, "OH,OW = size, or H,W times scale rounded down"),
+    CLATTN_IN(clattn_resize2d_args, x, "B,C,H,W", CLATTN_FIELD_STORED, "images"),
+    CLATTN_OUT(clattn_resize2d_args, out, "out", "B,C,OH,OW", CLATTN_FIELD_STORED, "OH,OW = size, or H,W times scale rounded down"),
     CLATTN_PARAM(clattn_resize2d_args, size, "size", CLATTN_FIELD_INTS, 0, 1, CLATTN_RESIZE_LIMIT, "of out: one value or height,width; either this or scale"),
     CLATTN_PARAM(clattn_resize2d_args, scale, "scale", CLATTN_FIELD_DOUBLES, 0, 1e-6, 1e6, "of out to x: one value or vertical,horizontal; positions are computed with it, not with the sizes"),
     CLATTN_PARAM_WORD(clattn_resize2d_args, mode, "mode", mode_words, CLATTN_RESIZE_NEAREST, "cubic with a = -0.75; edges are repeated"),
@@ -136,7 +136,7 @@ static void work(const clattn_call *call, const void *raw, double *flops, double
 void clattn_reference_resize2d(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
 static const char *const examples[] = { "resize2d x[2,3,7,9] scale=2", "resize2d x[2,3,7,9] size=13,20 mode=linear", "resize2d x[1,3,7,9] scale=1.5,2 mode=cubic", NULL };
-static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_resize2d, .work = work, .examples = examples };
+static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows scalar", .reference = clattn_reference_resize2d, .work = work, .examples = examples };
 static const clattn_op op_resize2d = { "resize2d", "images interpolated at another size: nearest, linear or cubic", "torch.nn.functional.interpolate; asymmetric with linear and cubic: ONNX Resize", sizeof(clattn_resize2d_args), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(resize2d)
 

@@ -2,11 +2,11 @@
 #include "op.h"
 
 static const clattn_field fields[] = {
-    CLATTN_IN(clattn_rotary_args, x, "B,H,T,2P", CLATTN_FIELD_STRIDED, "queries or keys; D = 2P"),
+    CLATTN_IN(clattn_rotary_args, x, "B,H,T,2P", CLATTN_FIELD_STRIDED | CLATTN_FIELD_STORED, "queries or keys; D = 2P"),
     CLATTN_IN(clattn_rotary_args, cos, "Tmax,P", CLATTN_FIELD_OPTIONAL, "cosines by position and pair; absent = of position * base^(-2i/D)"),
     CLATTN_IN(clattn_rotary_args, sin, "Tmax,P", CLATTN_FIELD_OPTIONAL, "sines; with cos or not at all"),
     CLATTN_IN_INT_LIMITED(clattn_rotary_args, positions, "B,T", "<Tmax", CLATTN_FIELD_OPTIONAL, "absent = 0..T-1; with tables one outside 0..Tmax-1 gives zeros, without any one counts"),
-    CLATTN_OUT(clattn_rotary_args, out, "out", "B,H,T,2P", CLATTN_FIELD_STRIDED | CLATTN_FIELD_IN_PLACE, "as x; may be x itself"),
+    CLATTN_OUT(clattn_rotary_args, out, "out", "B,H,T,2P", CLATTN_FIELD_STRIDED | CLATTN_FIELD_STORED | CLATTN_FIELD_IN_PLACE, "as x; may be x itself"),
     CLATTN_PARAM(clattn_rotary_args, interleaved, "interleaved", CLATTN_FIELD_BOOL, 0, 0, 0, "pairs are neighbours, not elements i and i + D/2"),
     CLATTN_PARAM(clattn_rotary_args, base, "base", CLATTN_FIELD_FLOAT, 10000, 1, 1e30, "pair i turns by base^(-2i/D) a position; not used with tables"),
 };
@@ -65,7 +65,7 @@ static void work(const clattn_call *call, const void *raw, double *flops, double
 void clattn_reference_rotary(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
 static const char *const examples[] = { "rotary x[2,3,5,8]", "rotary x[2,3,5,8] cos[9,4] sin[9,4] positions[2,5]<9 interleaved=true", NULL };
-static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_rotary, .work = work, .examples = examples };
+static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "scalar", .reference = clattn_reference_rotary, .work = work, .examples = examples };
 static const clattn_op op_rotary = { "rotary", "pairs of elements turned by their position's angle", "Su et al. 2021; transformers' halves or GPT-J's pairs", sizeof(clattn_rotary_args), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(rotary)
 

@@ -119,7 +119,7 @@ clattn_status clattn_run_kernel_list(clattn_call *call, const char *source, cons
 clattn_status clattn_copy(clattn_call *call, const clattn_tensor *destination, const clattn_tensor *source) {
     char options[32];
     const int64_t count = clattn_tensor_count(source);
-    if (clattn_dtype_size(source->dtype) == 4 && count > 0) {
+    if (clattn_dtype_size(source->dtype) > 1 && count > 0) {
         if (!clattn_move_rows_refusal(call, destination, source)) return clattn_move_rows(call, destination, source);
         if (!clattn_move_tiles_refusal(call, destination, source)) return clattn_move_tiles(call, destination, source);
     }
@@ -218,17 +218,21 @@ static bool is_listed(const char *list, const char *word) {
     return false;
 }
 
-/* Whether the variant's kernels take these tensors as f16: they can, and all that they would get so are. */
-static bool takes_half(const clattn_call *call, const clattn_variant *variant, const void *args) {
-    int halves = 0;
-    if (!is_listed(call->op->code->half, variant->name)) return false;
+/* Whether the variant's kernels take tensors stored so. */
+static bool takes_type(const clattn_call *call, const clattn_variant *variant, const void *args, clattn_dtype dtype) {
+    int count = 0;
     for (size_t i = 0; i < call->op->field_count; i++) {
         const clattn_field *field = &call->op->fields[i];
-        const int count = field->flags & CLATTN_FIELD_STORED ? clattn_field_tensors(field, args) : 0;
-        for (int k = 0; k < count; k++, halves++)
-            if (clattn_field_tensor(field, args, k)->dtype != CLATTN_F16) return false;
+        const int tensors = field->flags & CLATTN_FIELD_STORED ? clattn_field_tensors(field, args) : 0;
+        for (int k = 0; k < tensors; k++, count++)
+            if (clattn_field_tensor(field, args, k)->dtype != dtype) return false;
     }
-    return halves > 0;
+    return count > 0 && is_listed(call->op->code->half, variant->name);
+}
+
+/* Whether they get these tensors as they are: all that they would get so are of one type that they take. */
+static bool takes_half(const clattn_call *call, const clattn_variant *variant, const void *args) {
+    return takes_type(call, variant, args, CLATTN_F16) || (call->op->code->moves && takes_type(call, variant, args, CLATTN_BF16));
 }
 
 /* Whether a tensor's numbers must be made f32, or f32 made its numbers. */

@@ -2,8 +2,8 @@
 #include "walk.h"
 
 static const clattn_field fields[] = {
-    CLATTN_IN(clattn_slice_args, x, "*", CLATTN_FIELD_STRIDED, "any shape"),
-    CLATTN_OUT(clattn_slice_args, out, "out", "..", CLATTN_FIELD_STRIDED, "x[starts:ends:steps]"),
+    CLATTN_IN(clattn_slice_args, x, "*", CLATTN_FIELD_STRIDED | CLATTN_FIELD_STORED, "any shape"),
+    CLATTN_OUT(clattn_slice_args, out, "out", "..", CLATTN_FIELD_STRIDED | CLATTN_FIELD_STORED, "x[starts:ends:steps]"),
     { .name = "starts", .kind = CLATTN_FIELD_INTS, .offset = offsetof(clattn_slice_args, starts), .text = "the first element of each axis; negative: from the end" },
     { .name = "ends", .kind = CLATTN_FIELD_INTS, .offset = offsetof(clattn_slice_args, ends), .text = "where each axis ends, not included; negative: from the end; default the size" },
     { .name = "steps", .kind = CLATTN_FIELD_INTS, .offset = offsetof(clattn_slice_args, steps), .fallback = 1, .text = "every how many elements; 1 or more" },
@@ -84,7 +84,7 @@ static void work(const clattn_call *call, const void *raw, double *flops, double
 void clattn_reference_slice(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
 static const char *const examples[] = { "slice x[5,40] starts=1,2 ends=4,-1", "slice x[5,40] steps=2,3", NULL };
-static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_slice, .work = work, .examples = examples };
+static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows scalar", .moves = true, .reference = clattn_reference_slice, .work = work, .examples = examples };
 static const clattn_op op_slice = { "slice", "x[starts:ends:steps]", "numpy's basic slicing with positive steps", sizeof(clattn_slice_args), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(slice)
 

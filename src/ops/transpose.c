@@ -2,8 +2,8 @@
 #include "walk.h"
 
 static const clattn_field fields[] = {
-    CLATTN_IN(clattn_transpose_args, x, "*", CLATTN_FIELD_STRIDED, "any shape"),
-    CLATTN_OUT(clattn_transpose_args, out, "out", "..", CLATTN_FIELD_STRIDED, "axis i is x's axis axes[i]"),
+    CLATTN_IN(clattn_transpose_args, x, "*", CLATTN_FIELD_STRIDED | CLATTN_FIELD_STORED, "any shape"),
+    CLATTN_OUT(clattn_transpose_args, out, "out", "..", CLATTN_FIELD_STRIDED | CLATTN_FIELD_STORED, "axis i is x's axis axes[i]"),
     { .name = "axes", .kind = CLATTN_FIELD_INTS, .offset = offsetof(clattn_transpose_args, axes), .text = "a permutation of x's axes, negative ones from the end; default all reversed" },
 };
 
@@ -82,7 +82,7 @@ static void work(const clattn_call *call, const void *raw, double *flops, double
 void clattn_reference_transpose(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
 static const char *const examples[] = { "transpose x[20,40]", "transpose x[2,5,3,16] axes=0,2,1,3", NULL };
-static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_transpose, .work = work, .examples = examples };
+static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "tiles rows scalar", .moves = true, .reference = clattn_reference_transpose, .work = work, .examples = examples };
 static const clattn_op op_transpose = { "transpose", "x with its axes in another order", "torch.permute, numpy.transpose", sizeof(clattn_transpose_args), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(transpose)
 

@@ -22,6 +22,11 @@ Test(channel_pool, refusals) {
         "channel_pool x[1,2,3] => x [1,2,3] does not fit", NULL });
 }
 
+Test(channel_pool, f16) {
+    test_cases_f16((const char *const[]){
+        "channel_pool x[2,5,3,5]", "channel_pool x[1,131,19,23]", "channel_pool x[1,4,3,7]:nan,1,2,3,4,5,6,7,8,9,10", NULL });
+}
+
 Test(channel_pool, goldens) {
     test_goldens("channel_pool");
 }

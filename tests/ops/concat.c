@@ -17,6 +17,11 @@ Test(concat, refusals) {
         "concat x0[2] axis=9 => a number in -8..7", NULL });
 }
 
+Test(concat, f16) {
+    test_cases_f16((const char *const[]){
+        "concat x0[5] x1[7]", "concat x0[2,3,5] x1[2,8,5] axis=-2", "concat x0[3,31,17] x1[3,31,15] axis=2", "concat x0[40,512] x1[40,513]", "concat x0[2,3]:nan,inf x1[2,3]:-inf,1", NULL });
+}
+
 Test(concat, goldens) {
     test_goldens("concat");
 }

@@ -33,6 +33,11 @@ Test(cross_entropy, refusals) {
         "cross_entropy logits[5,7] targets[5] label_smoothing=1.5 => label_smoothing", "cross_entropy logits[5,7] targets[5] label_smoothing=-1 => label_smoothing", "cross_entropy logits[5,7] targets[5] ignore_id=3000000000 => ignore_id", NULL });
 }
 
+Test(cross_entropy, f16) {
+    test_cases_f16((const char *const[]){
+        "cross_entropy logits[5,17] targets[5]<17 -> out losses", "cross_entropy logits[3,2049] targets[3]<2049 label_smoothing=0.1 -> out losses", "cross_entropy logits[300,7] targets[300]<7", NULL });
+}
+
 Test(cross_entropy, goldens) {
     test_goldens("cross_entropy");
 }

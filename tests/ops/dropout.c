@@ -42,6 +42,11 @@ Test(dropout, rates) {
     clattn_close(&context);
 }
 
+Test(dropout, f16) {
+    test_cases_f16((const char *const[]){
+        "dropout x[5,7] rate=0.1 seed=1", "dropout x[3,1025] seed=18446744073709551615", "dropout x[40]:nan,inf rate=0.5", NULL });
+}
+
 Test(dropout, goldens) {
     test_goldens("dropout");
 }

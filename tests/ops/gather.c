@@ -16,6 +16,11 @@ Test(gather, refusals) {
         "gather x[2,2,2,2,2] indices[2,2,2,2,2] => gather: x [2,2,2,2,2] by indices [2,2,2,2,2] gives rank 9, more than 8", "gather x[2,3] => indices is missing", "gather indices[3] => x is missing", NULL });
 }
 
+Test(gather, f16) {
+    test_cases_f16((const char *const[]){
+        "gather x[7,5] indices[4]<7", "gather x[7,17] indices[16]<7", "gather x[65,129] indices[97]<65", "gather x[31,17,3] indices[15]<17 axis=1", "gather x[5,37] indices[8]:-1,5,0,2147483647,-2147483648,4,1000000", NULL });
+}
+
 Test(gather, goldens) {
     test_goldens("gather");
 }

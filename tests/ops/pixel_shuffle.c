@@ -15,6 +15,11 @@ Test(pixel_shuffle, refusals) {
         "pixel_shuffle x[1,2,2,2] block=32768 => not divisible by block * block = 1073741824", "pixel_shuffle x[1,4,2,2] block=32769 => block=32769", "pixel_shuffle x[1,4,2,2] block=2 mode=drc => mode=drc: expected one of crd, dcr", "pixel_shuffle x[4,2,2] block=2 => x [4,2,2]", NULL });
 }
 
+Test(pixel_shuffle, f16) {
+    test_cases_f16((const char *const[]){
+        "pixel_shuffle x[2,12,5,7] block=2", "pixel_shuffle x[1,18,4,17] block=3 mode=dcr", "pixel_shuffle x[1,20,64,65] block=2 mode=dcr", NULL });
+}
+
 Test(pixel_shuffle, goldens) {
     test_goldens("pixel_shuffle");
 }

@@ -24,6 +24,19 @@ Test(avg_pool2d, against_reference) {
         "avg_pool2d x[1,1,5,9]*10000 kernel=3 padding=1", "avg_pool2d x[1,1,6,20]:1,2,3,nan,5,6,7,inf,8,1,2 kernel=3 stride=1 padding=1", "avg_pool2d x[0,2,5,5] kernel=2", "avg_pool2d x[2,0,5,5] kernel=2", NULL });
 }
 
+/* Rows of several vectors, of which the last overlaps another, and windows that reach outside. */
+Test(pool2d, wide_rows) {
+    test_cases((const char *const[]){
+        "max_pool2d x[2,3,13,112] kernel=3 stride=2 padding=1", "max_pool2d x[1,2,9,113] kernel=3 stride=2", "max_pool2d x[1,2,10,49] kernel=2", "max_pool2d x[1,2,9,51] kernel=5 stride=2 padding=2", "max_pool2d x[1,2,9,47] kernel=3 stride=2 dilation=2 padding=1", "max_pool2d x[1,2,9,47] kernel=3 stride=1 padding=1",
+        "max_pool2d x[1,2,9,100] kernel=3 stride=3", "max_pool2d x[1,1,3,9000] kernel=3 stride=2 padding=1", "max_pool2d x[1,1,6,40]:1,2,3,nan,5,6,7,inf,-inf,1,2 kernel=3 stride=2 padding=1", "max_pool2d x[1,3,1,40] kernel=1,2", "max_pool2d x[1,2,9,64] kernel=3,2 stride=1,2 padding=1,0",
+        "avg_pool2d x[2,3,13,112] kernel=2", "avg_pool2d x[1,2,9,113] kernel=3 stride=2 padding=1 count_include_pad=false", "avg_pool2d x[1,2,9,51] kernel=5 stride=2 padding=2", "avg_pool2d x[1,1,3,9000] kernel=3 stride=2 padding=1", "avg_pool2d x[1,2,9,47] kernel=3 stride=1 padding=1", NULL });
+}
+
+Test(pool2d, f16) {
+    test_cases_f16((const char *const[]){
+        "max_pool2d x[2,3,13,112] kernel=3 stride=2 padding=1", "max_pool2d x[1,2,7,15] kernel=3 stride=1 padding=1", "avg_pool2d x[2,3,13,112] kernel=2", "avg_pool2d x[1,2,9,49] kernel=3 stride=2 padding=1 count_include_pad=false", "global_pool2d x[2,3,17,19]", NULL });
+}
+
 Test(global_pool2d, against_reference) {
     test_cases((const char *const[]){
         "global_pool2d x[1,1,1,1]", "global_pool2d x[1,1,1,1] kind=max", "global_pool2d x[2,3,3,5]", "global_pool2d x[2,3,4,4] kind=max", "global_pool2d x[2,3,1,17]", "global_pool2d x[2,3,17,1] kind=max", "global_pool2d x[3,5,7,9]", "global_pool2d x[3,5,8,8] kind=max", "global_pool2d x[2,2,13,5] kind=max", "global_pool2d x[1,2,127,131]", "global_pool2d x[1,2,127,131] kind=max",

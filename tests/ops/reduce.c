@@ -33,6 +33,11 @@ Test(reduce, refusals) {
         "reduce axes=0 => x is missing", "reduce x[2] axes=a => integers", NULL });
 }
 
+Test(reduce, f16) {
+    test_cases_f16((const char *const[]){
+        "reduce x[7]", "reduce x[3,17] axes=-1 kind=max", "reduce x[3,63] axes=1 kind=min", "reduce x[5,1025] axes=1 kind=l2", "reduce x[2,3,5,7] axes=2,1 kind=mean", "reduce x[200003] kind=mean", "reduce x[3,70001] axes=1", "reduce x[70001,3] axes=0 kind=mean", "reduce x[40]:inf,-inf kind=max", NULL });
+}
+
 Test(reduce, goldens) {
     test_goldens("reduce");
 }

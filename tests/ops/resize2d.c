@@ -31,6 +31,11 @@ Test(resize2d, refusals) {
         "resize2d x[2,3,0,7] size=4 => x has the height 0", X "size=3 mode=area => expected one of nearest, linear, cubic", X "size=3 coordinates=corners => expected one of half_pixel, align_corners, asymmetric", "resize2d x[7,9] size=3 => x [7,9]", NULL });
 }
 
+Test(resize2d, f16) {
+    test_cases_f16((const char *const[]){
+        "resize2d x[2,3,7,9] scale=2", "resize2d x[2,3,7,9] size=13,20 mode=linear", "resize2d x[2,3,7,40] size=5,63 mode=cubic", "resize2d x[2,3,7,9] size=3,33 coordinates=align_corners mode=linear", NULL });
+}
+
 Test(resize2d, goldens) {
     test_goldens("resize2d");
 }

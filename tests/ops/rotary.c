@@ -16,6 +16,11 @@ Test(rotary, refusals) {
         "rotary x[2,3,5,8] cos[5,3] sin[5,3] => cos [5,3] does not fit", "rotary x[2,3,5,8] cos[5,4] sin[6,4] => sin [6,4] does not fit cos [5,4]", "rotary x[2,3,5,8] positions[5] => positions [5] does not fit", "rotary x[2,3,5,8] base=0.5 => base", "rotary x[2,3,5,8] base=-1 => base", NULL });
 }
 
+Test(rotary, f16) {
+    test_cases_f16((const char *const[]){
+        "rotary x[2,3,5,8]", "rotary x[2,3,5,8] interleaved=true", "rotary x[1,2,33,64]", "rotary x[2,3,5,8]:nan,inf,1 cos[9,4] sin[9,4] positions[2,5]:9,-1,2147483647,-2147483648,100", NULL });
+}
+
 Test(rotary, goldens) {
     test_goldens("rotary");
 }

@@ -17,6 +17,11 @@ Test(slice, refusals) {
         "slice x[5,7] steps=1,0 => steps holds 0 for axis 1: negative and zero steps are refused", "slice x[5] steps=-1 => steps holds -1 for axis 0", "slice starts=1 => x is missing", "slice x[5] starts=a => integers", NULL });
 }
 
+Test(slice, f16) {
+    test_cases_f16((const char *const[]){
+        "slice x[17] starts=3", "slice x[3,5,67] starts=0,1,1 ends=3,4,66", "slice x[40,1025] starts=1,3 ends=40,1020", "slice x[3,4,5] steps=1,1,2", "slice x[3,17]:nan,inf,-inf,1 starts=1", NULL });
+}
+
 Test(slice, goldens) {
     test_goldens("slice");
 }

@@ -17,6 +17,11 @@ Test(transpose, refusals) {
         "transpose x[2,3] axes=1,-1 => axes names axis -1 twice", "transpose x[2,3] axes=0,2 => axes holds 2, outside x's rank 2", "transpose x[2,3] axes=-3,0 => axes holds -3", "transpose axes=0 => x is missing", NULL });
 }
 
+Test(transpose, f16) {
+    test_cases_f16((const char *const[]){
+        "transpose x[1]", "transpose x[17]", "transpose x[31,33]", "transpose x[32,32]", "transpose x[97,131]", "transpose x[3,65,40] axes=0,2,1", "transpose x[2,5,3,33] axes=0,2,1,3", "transpose x[2,3,4,5] axes=3,1,-4,2", "transpose x[17,18]:nan,inf,-inf,1,2", NULL });
+}
+
 Test(transpose, goldens) {
     test_goldens("transpose");
 }
