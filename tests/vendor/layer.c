@@ -1,6 +1,6 @@
 /* A layer (OPENCL_LAYERS=this.so) that makes the device pose as a GPU: its kind, work-groups of 256, CLATTN_VENDOR_LOCAL
- * bytes of local memory (48 KiB, what NVIDIA allows),
- * of CLATTN_VENDOR_NAME. clattn then chooses what it would on a GPU. */
+ * bytes of local memory (48 KiB, what NVIDIA allows), vendor and name CLATTN_VENDOR_NAME: the machine's own processor must not
+ * tell through its name. clattn then chooses what it would on a GPU. */
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl_layer.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@ static cl_int CL_API_CALL pose(cl_device_id device, cl_device_info name, size_t 
     const char *local = getenv("CLATTN_VENDOR_LOCAL");
     const char *vendor = getenv("CLATTN_VENDOR_NAME");
     if (error || !value) return error;
-    if (name == CL_DEVICE_VENDOR && vendor && strlen(vendor) < size) strcpy(value, vendor);
+    if ((name == CL_DEVICE_VENDOR || name == CL_DEVICE_NAME) && vendor && strlen(vendor) < size) strcpy(value, vendor);
     if (name == CL_DEVICE_TYPE) *(cl_device_type *)value = CL_DEVICE_TYPE_GPU;
     if (name == CL_DEVICE_MAX_WORK_GROUP_SIZE) *(size_t *)value = 256;
     if (name == CL_DEVICE_LOCAL_MEM_SIZE) *(cl_ulong *)value = local ? strtoull(local, NULL, 10) : 48 * 1024;
