@@ -1,13 +1,13 @@
 /* conv2d: direct convolution. */
-#include "window.h"
+#include "conv2d.h"
 
 static const char *const precision_words[] = { "exact", "fast", NULL };
 
 static const clattn_field fields[] = {
-    CLATTN_IN(clattn_conv2d_args, x, "B,C,H,W", 0, "images"),
+    CLATTN_IN(clattn_conv2d_args, x, "B,C,H,W", CLATTN_FIELD_STORED, "images"),
     CLATTN_IN(clattn_conv2d_args, weight, "O,I,KH,KW", 0, "I = C / groups"),
     CLATTN_IN(clattn_conv2d_args, bias, "O", CLATTN_FIELD_OPTIONAL, "added to each output channel"),
-    CLATTN_OUT(clattn_conv2d_args, out, "out", "B,O,OH,OW", 0, "OH = (H + padding - dilation (KH - 1) - 1) / stride + 1, rounded down"),
+    CLATTN_OUT(clattn_conv2d_args, out, "out", "B,O,OH,OW", CLATTN_FIELD_STORED, "OH = (H + padding - dilation (KH - 1) - 1) / stride + 1, rounded down"),
     CLATTN_PARAM(clattn_conv2d_args, stride, "stride", CLATTN_FIELD_INTS, 1, 1, CLATTN_WINDOW_LIMIT, "one value or vertical,horizontal"),
     CLATTN_PARAM(clattn_conv2d_args, padding, "padding", CLATTN_FIELD_INTS, 0, 0, CLATTN_WINDOW_LIMIT, "zeros: one value, vertical,horizontal or top,left,bottom,right"),
     CLATTN_PARAM(clattn_conv2d_args, dilation, "dilation", CLATTN_FIELD_INTS, 1, 1, CLATTN_WINDOW_LIMIT, "one value or vertical,horizontal"),
@@ -16,7 +16,7 @@ static const clattn_field fields[] = {
     CLATTN_PARAM_WORD(clattn_conv2d_args, precision, "precision", precision_words, CLATTN_PRECISION_EXACT, "fast allows Winograd; computed as exact in this release"),
 };
 
-static clattn_window window_of(const clattn_conv2d_args *a) {
+clattn_window clattn_conv2d_window(const clattn_conv2d_args *a) {
     return clattn_window_read(&a->weight->shape[2], &a->stride, &a->padding, &a->dilation, NULL);
 }
 
@@ -43,7 +43,7 @@ static clattn_status infer(clattn_call *call, const void *raw) {
     clattn_status status = check_lists(call, a);
     if (!status) status = check_groups(call, a);
     if (status) return status;
-    const clattn_window w = window_of(a);
+    const clattn_window w = clattn_conv2d_window(a);
     for (int axis = 0; axis < 2; axis++) {
         int64_t outputs;
         if (w.kernel[axis] < 1 || w.kernel[axis] > CLATTN_WINDOW_LIMIT) return clattn_call_fail(call, CLATTN_ERROR_SHAPE, "weight has a kernel of %lld along the %s; expected 1..%d", (long long)w.kernel[axis], axis ? "width" : "height", CLATTN_WINDOW_LIMIT);
@@ -129,7 +129,7 @@ static int choose_pixels(int vectors, int64_t cols) {
 }
 
 static plan plan_blocks(const clattn_call *call, const clattn_conv2d_args *a) {
-    const clattn_window w = window_of(a);
+    const clattn_window w = clattn_conv2d_window(a);
     const int64_t oh = clattn_dim(call, "OH"), ow = clattn_dim(call, "OW"), outputs = clattn_dim(call, "O") / a->groups;
     plan p = { .vectors = choose_vectors(outputs) };
     p.pixels = choose_pixels(p.vectors, ow);
@@ -150,12 +150,12 @@ static const char *blocks_refusal(const clattn_call *call, const void *raw) {
     return plan_blocks(call, raw).fits ? NULL : "the input block of one tile does not fit local memory";
 }
 
-static clattn_status pack(clattn_call *call, const clattn_conv2d_args *a, const plan *p, clattn_buffer **packed) {
-    const int64_t width = 16 * p->vectors, inputs = clattn_dim(call, "I"), taps = a->weight->shape[2] * a->weight->shape[3], outputs = clattn_dim(call, "O") / a->groups;
+clattn_status clattn_conv2d_pack(clattn_call *call, const clattn_conv2d_args *a, int64_t width, clattn_buffer **packed) {
+    const int64_t inputs = clattn_dim(call, "I"), taps = a->weight->shape[2] * a->weight->shape[3], outputs = clattn_dim(call, "O") / a->groups;
     const int64_t count = a->groups * round_up(outputs, width) * inputs * taps;
     char key[64];
     bool fresh;
-    snprintf(key, sizeof key, "conv2d v%d g%lld", p->vectors, (long long)a->groups);
+    snprintf(key, sizeof key, "conv2d %lld g%lld", (long long)width, (long long)a->groups);
     const clattn_status status = clattn_packed(call, a->weight, key, (size_t)(count ? count : 1) * 4, packed, &fresh);
     if (status || !fresh) return status;
     return clattn_run_kernel(call, "conv2d", "pack", "", 1, (size_t[]){ (size_t)count }, (size_t[]){ 0 }, ARG_T(a->weight), ARG_BUFFER(*packed), ARG_I64(outputs), ARG_I64(inputs), ARG_I64(taps), ARG_I64(width), ARG_I64(count));
@@ -173,12 +173,12 @@ static clattn_arg sizes_arg(const clattn_call *call, const clattn_conv2d_args *a
 
 static clattn_status enqueue_blocks(clattn_call *call, const void *raw) {
     const clattn_conv2d_args *a = raw;
-    const clattn_window w = window_of(a);
+    const clattn_window w = clattn_conv2d_window(a);
     const plan p = plan_blocks(call, a);
     const int64_t outputs = clattn_dim(call, "O") / a->groups, blocks = (outputs + 16 * p.vectors - 1) / (16 * p.vectors);
     char options[96];
     clattn_buffer *packed;
-    const clattn_status status = pack(call, a, &p, &packed);
+    const clattn_status status = clattn_conv2d_pack(call, a, 16 * p.vectors, &packed);
     if (status) return status;
     write_options(options, sizeof options, a, &w, &p);
     return clattn_run_kernel(call, "conv2d", "blocks", options, 3, ((size_t[]){ (size_t)tiles(call, &p), (size_t)(a->groups * blocks), (size_t)a->x->shape[0] }), ((size_t[]){ 1, 1, 1 }), ARG_T(a->x), ARG_BUFFER(packed), ARG_T(a->bias), ARG_T(a->out), sizes_arg(call, a), clattn_window_arg(&w), clattn_arg_i64x8(p.rows, p.cols, p.in_rows, p.in_cols, p.channels, a->groups, blocks, a->activation), ARG_LOCAL((size_t)p.x_bytes), ARG_LOCAL((size_t)p.y_bytes));
@@ -187,7 +187,7 @@ static clattn_status enqueue_blocks(clattn_call *call, const void *raw) {
 /* ---- width: vectors along the output's rows, one output channel a group; for depthwise and few output channels ---- */
 
 static plan plan_width(const clattn_call *call, const clattn_conv2d_args *a) {
-    const clattn_window w = window_of(a);
+    const clattn_window w = clattn_conv2d_window(a);
     const int64_t oh = clattn_dim(call, "OH"), ow = clattn_dim(call, "OW");
     plan p = { .channels = clattn_dim(call, "I") };
     p.cols = ow <= 128 ? round_up(ow, 16) : 64;
@@ -205,7 +205,7 @@ static const char *width_refusal(const clattn_call *call, const void *raw) {
 
 static clattn_status enqueue_width(clattn_call *call, const void *raw) {
     const clattn_conv2d_args *a = raw;
-    const clattn_window w = window_of(a);
+    const clattn_window w = clattn_conv2d_window(a);
     const plan p = plan_width(call, a);
     char options[96];
     write_options(options, sizeof options, a, &w, &p);
@@ -216,7 +216,7 @@ static clattn_status enqueue_width(clattn_call *call, const void *raw) {
 
 static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {
     const clattn_conv2d_args *a = raw;
-    const clattn_window w = window_of(a);
+    const clattn_window w = clattn_conv2d_window(a);
     const int64_t count = clattn_tensor_count(a->out);
     return clattn_run_kernel(call, "conv2d", "scalar", "", 1, (size_t[]){ (size_t)count }, (size_t[]){ 0 }, ARG_T(a->x), ARG_T(a->weight), ARG_T(a->bias), ARG_T(a->out), sizes_arg(call, a), clattn_window_arg(&w), ARG_I64(a->groups), ARG_I32(a->activation), ARG_I64(count));
 }
@@ -224,6 +224,8 @@ static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {
 static const clattn_variant variants[] = {
     { "width", width_refusal, enqueue_width },
     { "blocks", blocks_refusal, enqueue_blocks },
+    { "gpu_depthwise", clattn_conv2d_gpu_depthwise_refusal, clattn_conv2d_gpu_depthwise },
+    { "gpu_tile", clattn_conv2d_gpu_tile_refusal, clattn_conv2d_gpu_tile },
     { "scalar", NULL, enqueue_scalar },
 };
 
@@ -237,9 +239,9 @@ static void work(const clattn_call *call, const void *raw, double *flops, double
 void clattn_reference_conv2d(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
 static const char *const examples[] = {
-    "conv2d x[1,1,28,28] weight[16,1,3,3] bias[16] padding=1", "conv2d x[1,16,28,28] weight[32,16,3,3] bias[32] padding=1 activation=relu",
+    "conv2d x[1,1,28,28] weight[16,1,3,3] bias[16] padding=1", "conv2d x[2,9,11,10] weight[24,9,3,3] bias[24] padding=2 dilation=2", "conv2d x[1,16,28,28] weight[32,16,3,3] bias[32] padding=1 activation=relu",
     "conv2d x[1,32,14,14] weight[64,32,3,3] bias[64] padding=1", "conv2d x[1,4,17,17] weight[4,1,3,3] groups=4 padding=1", NULL };
-static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_conv2d, .work = work, .examples = examples };
+static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "gpu_depthwise gpu_tile", .reference = clattn_reference_conv2d, .work = work, .examples = examples };
 static const clattn_op op_conv2d = { "conv2d", "2-D cross-correlation with zero padding", "torch.nn.functional.conv2d", sizeof(clattn_conv2d_args), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(conv2d)
 

@@ -64,7 +64,7 @@ static bool run_variant(clattn_context *context, const char *text, int flags, co
     bool fits = clattn_op_refusal(context, clattn_case_op(c), clattn_case_args(c), variant) == NULL;
     if (fits) status = clattn_case_check(c, variant);
     if (status == CLATTN_ERROR_UNSUPPORTED) fits = false, status = CLATTN_OK;
-    cr_expect_eq(status, CLATTN_OK, "%s\n  case: %s\n  variant %s%s, seed %llu", clattn_message(context), text, variant, flags & CLATTN_CASE_STRIDED ? ", strided" : "", (unsigned long long)test_seed());
+    cr_expect_eq(status, CLATTN_OK, "%s\n  case: %s\n  variant %s%s%s, seed %llu", clattn_message(context), text, variant, flags & CLATTN_CASE_F16 ? ", f16" : "", flags & CLATTN_CASE_STRIDED ? ", strided" : "", (unsigned long long)test_seed());
     clattn_case_close(&c);
     return fits;
 }
@@ -80,7 +80,8 @@ static const clattn_op *op_of(const char *text) {
     return op;
 }
 
-void test_cases(const char *const *cases) {
+/* `storage` is a flag of clattn_case_open, or 0. */
+static void run_table(const char *const *cases, int storage) {
     reached_list reached = { .count = 0 };
     clattn_context *context = test_open();
     small_table table = { 0 };
@@ -91,11 +92,19 @@ void test_cases(const char *const *cases) {
         if (!small_takes_text(&table, context, *cases)) continue;
         for (size_t i = 0; (variant = clattn_op_variant(op, i)); i++)
             for (int flags = 0; flags <= CLATTN_CASE_STRIDED; flags += CLATTN_CASE_STRIDED)
-                note(&reached, op, variant, run_variant(context, *cases, flags, variant));
+                note(&reached, op, variant, run_variant(context, *cases, flags | storage, variant));
     }
     small_report(&table);
     expect_all_reached(context, &reached);
     clattn_close(&context);
+}
+
+void test_cases(const char *const *cases) {
+    run_table(cases, 0);
+}
+
+void test_cases_f16(const char *const *cases) {
+    run_table(cases, CLATTN_CASE_F16);
 }
 
 void test_refusals(const char *const *cases) {

@@ -8,6 +8,9 @@
  * looks at the canaries. NULL-terminated. Fails when a variant of the operation was never reached by the table, or nothing ran. */
 void test_cases(const char *const *cases);
 
+/* The same with all floats stored as f16. */
+void test_cases_f16(const char *const *cases);
+
 /* Each line: a case, "=>", and a part of the message expected. The call must be refused; outputs stay untouched. */
 void test_refusals(const char *const *cases);
 
