@@ -27,7 +27,8 @@
     { "attention causal T" #t " D" #d, QKV(1, 8, t, d) " causal=top_left", "8=2 " #t "=150", FMA }
 #define HEAD_SIZE(d) { "attention T1024 D" #d, QKV(1, 8, 1024, d), "8=2 1024=100", FMA }
 #define GROWING_ATTENTION(t) { "growth attention T" #t, QKV(1, 2, t, 64), #t "=150", GROWTH(BENCH_FMA, "GFLOP/s", "attention, T", t) }
-#define GROWING_CBAM(text_name, series, size, c, h, w) { "growth cbam " text_name, "cbam x[4," #c "," #h "," #w "] " MLP(c, 16) " weight[1,2,7,7]*0.1", "4=1 " #h "=10 " #w "=10", GROWTH(BENCH_COPY, "GB/s", series, size) }
+/* Larger than the caches from the smallest on; each image fits them. */
+#define GROWING_CBAM(text_name, series, size, c, h, w) { "growth cbam " text_name, "cbam x[32," #c "," #h "," #w "] " MLP(c, 16) " weight[1,2,7,7]*0.1", "32=1 " #h "=10 " #w "=10", GROWTH(BENCH_COPY, "GB/s", series, size) }
 
 const bench_case bench_cases[] = {
     /* ---- Attention, many queries ---- */
@@ -78,6 +79,8 @@ const bench_case bench_cases[] = {
     { "CBAM 14", "cbam x[8,1024,14,14] " MLP(1024, 64) " weight[1,2,7,7]*0.1", "8=2 1024=64 14=7", COPY },
     { "CAM 56", "channel_attention x[8,256,56,56] " MLP(256, 16), "8=2 56=14", COPY },
     { "SAM 56", "spatial_attention x[8,256,56,56] weight[1,2,7,7]*0.1", "8=2 56=14", COPY },
+    { "SE f16", "squeeze_excite x[8,256,56,56] " MLP(256, 16), "8=2 56=14", COPY_HALF },
+    { "CBAM f16", "cbam x[8,256,56,56] " MLP(256, 16) " weight[1,2,7,7]*0.1", "8=2 56=14", COPY_HALF },
     { "ECA 56", "efficient_channel_attention x[8,256,56,56] weight[1,1,5]", "8=2 56=14", COPY },
 
     /* ---- Products of matrices ---- */
@@ -114,6 +117,14 @@ const bench_case bench_cases[] = {
     { "add", "add a[4096,4096] b[4096,4096]", "4096=200", COPY },
     { "gelu", "activation x[4096,4096] kind=gelu", "4096=200", COPY },
     { "softmax f16", "softmax x[4096,4096]", "4096=300", COPY_HALF },
+    { "layer norm f16", "layer_norm x[8192,768] gamma[768] beta[768]", "8192=50", COPY_HALF },
+    { "max pool f16", "max_pool2d x[8,64,112,112] kernel=3 stride=2 padding=1", "8=2 112=30", COPY_HALF },
+    { "batch norm f16", "batch_norm x[8,64,112,112] gamma[64] beta[64] mean[64] var[64]:0.5,1,2", "8=2 112=30", COPY_HALF },
+    { "add f16", "add a[4096,4096] b[4096,4096]", "4096=200", COPY_HALF },
+    { "transpose f16", "transpose x[4096,4096] axes=1,0", "4096=200", COPY_HALF },
+    { "transpose", "transpose x[4096,4096] axes=1,0", "4096=200", COPY },
+    { "reduce", "reduce x[4096,4096] kind=sum axes=1", "4096=200", READ },
+    { "reduce f16", "reduce x[4096,4096] kind=sum axes=1", "4096=200", READ_HALF },
 
     /* ---- Recurrent units ---- */
     { "gru", UNIT("gru", 768, 64, 20, 256), "64=5 20=4", FMA },
@@ -123,7 +134,8 @@ const bench_case bench_cases[] = {
     /* ---- How the time grows ---- */
     GROWING_ATTENTION(512), GROWING_ATTENTION(1024), GROWING_ATTENTION(2048), GROWING_ATTENTION(4096), GROWING_ATTENTION(8192), GROWING_ATTENTION(16384),
     GROWING_CBAM("C64", "CBAM, C", 64, 64, 56, 56), GROWING_CBAM("C128", "CBAM, C", 128, 128, 56, 56), GROWING_CBAM("C256", "CBAM, C", 256, 256, 56, 56), GROWING_CBAM("C512", "CBAM, C", 512, 512, 56, 56),
-    GROWING_CBAM("H28", "CBAM, H", 28, 128, 28, 112), GROWING_CBAM("H56", "CBAM, H", 56, 128, 56, 112), GROWING_CBAM("H112", "CBAM, H", 112, 128, 112, 112), GROWING_CBAM("H224", "CBAM, H", 224, 128, 224, 112),
+    GROWING_CBAM("H28", "CBAM, H", 28, 128, 28, 56), GROWING_CBAM("H56", "CBAM, H", 56, 128, 56, 56), GROWING_CBAM("H112", "CBAM, H", 112, 128, 112, 56), GROWING_CBAM("H224", "CBAM, H", 224, 128, 224, 56),
+    GROWING_CBAM("W28", "CBAM, W", 28, 128, 56, 28), GROWING_CBAM("W56", "CBAM, W", 56, 128, 56, 56), GROWING_CBAM("W112", "CBAM, W", 112, 128, 56, 112), GROWING_CBAM("W224", "CBAM, W", 224, 128, 56, 224),
 };
 
 const int bench_case_count = (int)(sizeof bench_cases / sizeof bench_cases[0]);

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "exchange.h"
 #include "timing.h"
@@ -41,11 +40,6 @@ static bool is_well(const runner *r) {
     return r->status && strcmp(r->status, "ok") == 0;
 }
 
-/* Other libraries' threads go on spinning for a while after their work. */
-static void let_threads_sleep(void) {
-    nanosleep(&(struct timespec){ .tv_nsec = 20 * 1000 * 1000 }, NULL);
-}
-
 static bool run_ours(job *j, runner *r, long runs, double *seconds) {
     clattn_context *context = j->plan->context;
     double unmeasured;
@@ -65,9 +59,7 @@ static bool run_peer(const job *j, runner *r, long runs, double *seconds) {
 }
 
 static bool run_some(job *j, runner *r, long runs, double *seconds) {
-    const bool done = r->peer ? run_peer(j, r, runs, seconds) : run_ours(j, r, runs, seconds);
-    if (j->plan->peers) let_threads_sleep();
-    return done;
+    return r->peer ? run_peer(j, r, runs, seconds) : run_ours(j, r, runs, seconds);
 }
 
 /* How many runs fill a turn. */
@@ -158,10 +150,18 @@ static void see_memory(void *user, const clattn_launch_record *launch) {
     if (launch->memory_used > *most) *most = launch->memory_used;
 }
 
-static void freeze_inputs(clattn_case *c) {
+/* What a network computes and does not keep: it comes anew with every call, whatever has to be done to it first. */
+static bool is_fresh(const char *name) {
+    static const char *const names[] = { "x", "query", "key", "value", "target", "source", "state", "annotations", "projected", "logits", "h", "c" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0) return true;
+    return false;
+}
+
+static void freeze_weights(clattn_case *c) {
     const clattn_op *op = clattn_case_op(c);
     for (size_t i = 0; i < op->field_count; i++)
-        if (op->fields[i].kind == CLATTN_FIELD_INPUT) clattn_tensor_freeze(*(clattn_tensor **)((char *)clattn_case_args(c) + op->fields[i].offset));
+        if (op->fields[i].kind == CLATTN_FIELD_INPUT && !is_fresh(op->fields[i].name)) clattn_tensor_freeze(*(clattn_tensor **)((char *)clattn_case_args(c) + op->fields[i].offset));
 }
 
 /* Opens the case to be timed; its outputs hold a result afterwards. */
@@ -171,13 +171,12 @@ static bool open_case(job *j) {
     double seconds;
     if (!j->plan->small) snprintf(j->text, sizeof j->text, "%s", j->c->text);
     if (clattn_case_open(context, j->text, 1, j->c->half ? CLATTN_CASE_F16 : 0, &j->made)) return fail(j, "failed");
-    freeze_inputs(j->made);
+    freeze_weights(j->made);
     clattn_context_memory(context, &before, NULL);
     clattn_trace(context, see_memory, &most);
     clattn_status status = timing_samples(context, clattn_case_op(j->made), clattn_case_args(j->made), NULL, 1, &seconds, &j->variant);
     clattn_trace(context, NULL, NULL);
     if (!status) status = clattn_op_work(context, clattn_case_op(j->made), clattn_case_args(j->made), &j->flops, &j->bytes);
-    if (j->c->half) j->bytes /= 2; /* clattn_op_work counts f32 */
     j->workspace = most > before ? most - before : 0;
     return status ? fail(j, "failed") : true;
 }
@@ -191,9 +190,20 @@ static double work_of(const job *j) {
     return (double)(a->query->shape[0] * a->query->shape[1] * a->value->shape[1] * a->query->shape[2]);
 }
 
-static double least_seconds(const job *j) {
+/* Of reading and multiplying, which go on at the same time, what takes longer. */
+static bench_limit limit_of(const job *j) {
     const clattn_peaks *peaks = &j->plan->peaks;
-    return j->c->limit == BENCH_FMA ? j->flops / peaks->flops : j->bytes / (j->c->limit == BENCH_READ ? peaks->read_bytes : peaks->copy_bytes);
+    return j->c->limit == BENCH_READ && j->flops / peaks->flops > j->bytes / peaks->read_bytes ? BENCH_FMA : j->c->limit;
+}
+
+/* A second at the most. */
+static double peak_of(const job *j) {
+    const clattn_peaks *peaks = &j->plan->peaks;
+    return limit_of(j) == BENCH_FMA ? peaks->flops : limit_of(j) == BENCH_READ ? peaks->read_bytes : peaks->copy_bytes;
+}
+
+static double least_seconds(const job *j) {
+    return (limit_of(j) == BENCH_FMA ? j->flops : j->bytes) / peak_of(j);
 }
 
 static json_t *json_times(runner *r) {
@@ -230,6 +240,7 @@ static void add_figures(json_t *row, job *j) {
     json_object_set_new(row, "bytes", json_real(j->bytes));
     json_object_set_new(row, "workspace", json_integer((json_int_t)j->workspace));
     json_object_set_new(row, "rate", json_real(1e-9 * work_of(j) / median));
+    json_object_set_new(row, "peak", json_real(peak_of(j)));
     json_object_set_new(row, "limit_fraction", json_real(least_seconds(j) / median));
 }
 
@@ -242,7 +253,7 @@ static json_t *json_peers(job *j) {
 
 static json_t *json_row(job *j) {
     static const char *const limits[] = { "fma", "copy", "read" };
-    json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "case", j->c->name, "arguments", j->text, "storage", j->c->half ? "f16" : "f32", "unit", j->c->unit, "limit", limits[j->c->limit], "status", j->runners[0].status);
+    json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "case", j->c->name, "arguments", j->text, "storage", j->c->half ? "f16" : "f32", "unit", j->c->unit, "limit", limits[limit_of(j)], "status", j->runners[0].status);
     if (j->c->series) json_object_set_new(row, "series", json_string(j->c->series));
     if (j->c->series) json_object_set_new(row, "size", json_integer(j->c->size));
     if (j->runners[0].message[0]) json_object_set_new(row, "message", json_string(j->runners[0].message));

@@ -59,7 +59,7 @@ bool peers_read(peer_list *list, unsigned threads, char *message, size_t message
 
 static void end(peer_process *p) {
     if (p->process > 0) {
-        kill(p->process, SIGKILL);
+        kill(-p->process, SIGKILL);
         waitpid(p->process, NULL, 0);
     }
     if (p->input >= 0) close(p->input);
@@ -80,8 +80,10 @@ static peer_answer lose(peer_process *p, const char *format, ...) {
     return PEER_FAILED;
 }
 
-/* Between fork and exec: only calls that are safe there. */
+/* Between fork and exec: only calls that are safe there. The peer's group is its own, to be held as a whole; held or not, it ends
+ * when the bench does. */
 static void become(const peer_list *list, const peer_process *p, const char *path, int input, int output) {
+    setpgid(0, 0);
     dup2(input, STDIN_FILENO);
     dup2(output, STDOUT_FILENO);
     execlp(list->python, list->python, path, p->argument[0] ? p->argument : (char *)NULL, (char *)NULL);
@@ -101,6 +103,7 @@ static bool launch(const peer_list *list, peer_process *p) {
         fcntl(from[0], F_SETFD, FD_CLOEXEC);
         p->process = fork();
         if (p->process == 0) become(list, p, path, to[0], from[1]);
+        if (p->process > 0) setpgid(p->process, p->process); /* whoever is first */
     }
     if (to[0] >= 0) close(to[0]);
     if (from[1] >= 0) close(from[1]);
@@ -172,9 +175,17 @@ static peer_answer read_answer(const peer_list *list, peer_process *p, const cha
     return unsupported ? PEER_UNSUPPORTED : PEER_FAILED;
 }
 
+/* Threads of some libraries spin for long after their work, on the cores that the next one is timed on: held, they do not. */
+static void hold(const peer_process *p, bool held) {
+    if (p->process > 0) kill(-p->process, held ? SIGSTOP : SIGCONT);
+}
+
 static peer_answer ask(const peer_list *list, peer_process *p, const char *question, const char *expected, char *line, const char **rest) {
-    if (p->state != PEER_READY || !send_line(p, question)) return PEER_FAILED;
-    return read_answer(list, p, expected, line, rest);
+    if (p->state != PEER_READY) return PEER_FAILED;
+    hold(p, false);
+    const peer_answer answer = send_line(p, question) ? read_answer(list, p, expected, line, rest) : PEER_FAILED;
+    hold(p, true);
+    return answer;
 }
 
 /* ---- The questions ---- */
@@ -187,6 +198,7 @@ bool peer_start(const peer_list *list, peer_process *p) {
         if (answer == PEER_OK) {
             snprintf(p->version, sizeof p->version, "%.127s", version);
             p->state = PEER_READY;
+            hold(p, true);
         } else if (p->process) {
             end(p);
             p->state = PEER_ABSENT;

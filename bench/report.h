@@ -5,7 +5,7 @@
  *     "peers": [ { "name", "status": "ready" | "absent", "version" | "message" } ],
  *     "cases": [ { "case", "arguments", "storage", "unit", "limit": "fma" | "copy" | "read", "series"?, "size"?,
  *                  "status": "ok" | "wrong" | "failed", "message"?, "variant", "seconds": { "min", "median", "max" }, "runs",
- *                  "flops", "bytes", "workspace", "rate", "limit_fraction",
+ *                  "flops", "bytes", "workspace", "rate", "peak" (of the limit, just before), "limit_fraction",
  *                  "peers": [ { "name", "status": "ok" | "wrong" | "failed" | "unsupported" | "absent", "message"?,
  *                               "seconds", "runs", "ratio", "difference" } ] } ] }
  *

@@ -1,4 +1,5 @@
 #include "common.cl"
+#include "stream.cl"
 
 /* -DKIND is a clattn_activation_kind. x may be out. */
 
@@ -7,7 +8,10 @@ SINGLE void vectors(IN_PLACE_STORED(x), OUT_PLACE_STORED(out), const long count,
     SHIFT(x);
     SHIFT(out);
     const long first = get_group_id(0) * per_group, last = min(count, first + per_group), whole = first + (last - first) / 16 * 16;
-    for (long i = first; i < whole; i += 16) STORE_16(activate_16(LOAD_16(x + i), KIND), out + i);
+    if (STREAMS(out + first))
+        for (long i = first; i < whole; i += 16) STREAM_16(activate_16(LOAD_16(x + i), KIND), out + i);
+    else
+        for (long i = first; i < whole; i += 16) STORE_16(activate_16(LOAD_16(x + i), KIND), out + i);
     if (whole < last) store_some_stored(activate_16(load_some_stored(x + whole, (int)(last - whole), 0.0f), KIND), (int)(last - whole), out + whole);
 }
 #endif

@@ -6,16 +6,27 @@
  *     log2(e) score = sum_d w'_d / (1 + 2^(L (q_d + k_d) + b'_d)) - w'_d / 2,
  * where e^2z = 2^(L q + b') * 2^(L k): the exponentials are taken once per element of query and key, not per pair. Two
  * terms share a divide, w1/u1 + w2/u2 = (w1 u2 + w2 u1) / (u1 u2), with the u clamped so that their product stays finite:
- * past the clamp tanh is 1 in f32. The halves w'/2 are taken off per block, so that sums stay small.
+ * past the clamp tanh is 1 in f32. With 1/w folded in, v = u/w, it is (v1 + v2) / (v1 v2). The halves w'/2 are taken off per block, so
+ * that sums stay small.
  *
  * A power is exact to f32 while its exponent is within +-LIMIT. Rows and blocks with larger (or NaN) elements are marked
  * by the passes before, and pairs with them take the exponential of the sum instead, which is right for any values.
  *
- * prepared: w' in `padded` floats, b' in as many, then a sum per vector of 16 or 16 sums, one per lane. */
+ * prepared: w' in `padded` floats, b' and 1 / w' in as many, then a sum per vector of 16 or 16 sums, one per lane. */
 
 #define TWO_LOG2E 2.88539008177792681f
 #define LIMIT 124.0f
 #define LARGEST 0x1p60f
+
+/* How a block of queries and a row of keys may meet, the larger of their marks: with the weights folded into the queries' powers, where
+ * all exponents are within +-NEAR and the queries' side within FOLDED_MOST, so that the product of two terms stays finite without a clamp;
+ * clamped; or by the exponential of the sum. */
+#define FOLDED 0
+#define CLAMPED 1
+#define ANY 2
+#define NEAR 24.0f
+#define FOLDED_MOST 0x1p36f
+#define PADDING 0x1p62f /* in the place of 1/w of a weight that does not exist: of its term nothing is left in f32 */
 
 /* A mask's strides are in a long4 from axis 0. */
 INLINE bool kept(__global const uchar *mask, long4 strides, long i, long j, long k) {
@@ -35,19 +46,16 @@ INLINE float16 weight_16(float16 s, float16 m) {
     return select(p, s, isnan(s));
 }
 
-#ifdef KERNEL_prepare
+#if defined KERNEL_prepare || defined KERNEL_before
 /* With `overlap` the last vector covers the last 16 elements (if there are as many), those seen before with weight 0, and
  * the sums are per lane. */
-SINGLE void prepare(IN(scale), IN(bias), OUT(prepared), const long size, const long vectors, const int overlap) {
-    SHIFT(scale);
-    SHIFT(bias);
-    SHIFT(prepared);
+INLINE void prepare_weights(__global const float *scale, __global const float *bias, __global float *prepared, long size, long vectors, int overlap) {
     const long padded = vectors * 16;
     float16 lanes = (float16)(0.0f);
     for (long v = 0; v < vectors; v++) {
         const long first = overlap && size >= 16 ? min(v * 16, size - 16) : v * 16;
         float w[16], b[16];
-        for (int i = 0; i < 16; i++) {
+        ROLL for (int i = 0; i < 16; i++) {
             const long d = first + i;
             w[i] = d < v * 16 || d >= size ? 0.0f : scale ? scale[d] * -TWO_LOG2E : -TWO_LOG2E;
             b[i] = d >= size || !bias ? 0.0f : bias[d] * TWO_LOG2E;
@@ -56,94 +64,79 @@ SINGLE void prepare(IN(scale), IN(bias), OUT(prepared), const long size, const l
         lanes += w16 * -0.5f;
         vstore16(w16, v, prepared);
         vstore16(vload16(0, b), v, prepared + padded);
-        if (!overlap) prepared[2 * padded + v] = -0.5f * sum16(w16);
+        vstore16(select(1.0f / w16, (float16)(PADDING), w16 == (float16)(0.0f)), v, prepared + 2 * padded);
+        if (!overlap) prepared[3 * padded + v] = -0.5f * sum16(w16);
     }
-    if (overlap) vstore16(lanes, 0, prepared + 2 * padded);
+    if (overlap) vstore16(lanes, 0, prepared + 3 * padded);
 }
 #endif
 
-#if defined KERNEL_keys || defined KERNEL_queries
+#ifdef KERNEL_prepare
+SINGLE void prepare(IN(scale), IN(bias), OUT(prepared), const long size, const long vectors) {
+    prepare_weights(scale ? scale + scale_offset : 0, bias ? bias + bias_offset : 0, prepared + prepared_offset, size, vectors, 1);
+}
+#endif
+
+#ifdef KERNEL_before
 /* 2^(x L + b) with the exponent in two parts, so that a power times the power of the opposite is 1 to f32. */
-INLINE float16 power(float16 x, float factor, float16 b, int16 *large) {
+INLINE float16 power(float16 x, float factor, float16 b, int16 *far, int16 *large) {
     const float16 product = x * factor, low = fma(x, (float16)(factor), -product);
     const float16 sum = product + b, back = sum - product, error = (product - (sum - back)) + (b - back);
+    *far |= !(fabs(sum) <= NEAR);
     *large |= !(fabs(sum) <= LIMIT);
     return exp2_16(sum) * fma(low + error, (float16)(LN2), (float16)(1.0f));
 }
-#endif
 
-#ifdef KERNEL_keys
-/* One row per group. Rows from `length` to `rows` of a batch are padding: zeros, never marked. */
-SINGLE void keys(IN(key), OUT(powers), OUT_INT(marks), const long length, const long rows, const long size, const long padded, const float factor) {
-    SHIFT(key);
-    SHIFT(powers);
-    SHIFT(marks);
-    const long n = get_group_id(0), batch = n / rows, k = n % rows;
-    __global const float *from = key + (batch * length + k) * size;
-    __global float *to = powers + n * padded;
-    int16 large = (int16)(0);
+/* One row of keys; rows from `length` on are padding: zeros, never marked. */
+INLINE int key_row(__global const float *from, __global float *to, bool exists, long size, long padded, float factor) {
+    int16 far = (int16)(0), large = (int16)(0);
     for (long d = 0; d < padded; d += 16) {
-        const int count = k < length ? (int)min(size - d, 16L) : 0;
+        const int count = exists ? (int)min(size - d, 16L) : 0;
         const float16 x = count == 16 ? vload16(0, from + d) : load_some(from + d, count, 0.0f);
-        const float16 p = power(x, factor, (float16)(0.0f), &large);
+        const float16 p = power(x, factor, (float16)(0.0f), &far, &large);
         vstore16(select((float16)(0.0f), p, lanes16() < count), 0, to + d);
     }
-    marks[n] = any(large);
-}
-#endif
-
-#ifdef KERNEL_queries
-INLINE float16 interleave(float8 a, float8 b) {
-    float16 r;
-    r.even = a;
-    r.odd = b;
-    return r;
+    return any(large) ? ANY : any(far) ? CLAMPED : FOLDED;
 }
 
-INLINE void transpose_16x16(float16 *a) {
-    float16 b[16];
-#pragma unroll
-    for (int step = 0; step < 2; step++) {
-#pragma unroll
-        for (int i = 0; i < 8; i++) {
-            b[2 * i] = interleave(a[i].lo, a[i + 8].lo);
-            b[2 * i + 1] = interleave(a[i].hi, a[i + 8].hi);
-        }
-#pragma unroll
-        for (int i = 0; i < 8; i++) {
-            a[2 * i] = interleave(b[i].lo, b[i + 8].lo);
-            a[2 * i + 1] = interleave(b[i].hi, b[i + 8].hi);
-        }
-    }
-}
-
-/* One block of 16 queries per group, transposed to vectors along queries: their powers, and themselves. */
-SINGLE void queries(IN(query), IN(prepared), OUT(powers), OUT(plain), OUT_INT(marks), const long length, const long blocks, const long size, const long padded, const float factor) {
-    SHIFT(query);
-    SHIFT(prepared);
-    SHIFT(powers);
-    SHIFT(plain);
-    SHIFT(marks);
-    const long n = get_group_id(0), batch = n / blocks, first = n % blocks * 16;
-    powers += n * padded * 16;
-    plain += n * padded * 16;
-    int16 large = (int16)(0);
+/* 16 queries transposed to vectors along them: themselves, their powers, and these divided by the weights. */
+INLINE int query_block(__global const float *from, __global const float *scale, __global const float *bias, __global float *powers, __global float *folded, __global float *plain, int rows, long size, long padded, float factor) {
+    int16 far = (int16)(0), large = (int16)(0);
     for (long d = 0; d < padded; d += 16) {
         const int count = (int)min(size - d, 16L);
         float16 a[16];
-#pragma unroll
-        for (int i = 0; i < 16; i++) {
-            __global const float *row = query + (batch * length + min(first + i, length - 1)) * size + d;
+        ROLL for (int i = 0; i < 16; i++) {
+            __global const float *row = from + min(i, rows - 1) * size + d;
             a[i] = count == 16 ? vload16(0, row) : load_some(row, count, 0.0f);
         }
-        transpose_16x16(a);
-#pragma unroll
-        for (int i = 0; i < 16; i++) {
+        transpose_16(a);
+        ROLL for (int i = 0; i < 16; i++) {
+            const float w = i >= count ? 1.0f : scale ? scale[d + i] * -TWO_LOG2E : -TWO_LOG2E, b = i < count && bias ? bias[d + i] * TWO_LOG2E : 0.0f, inverse = 1.0f / w;
+            const float16 p = power(a[i], factor, (float16)(b), &far, &large);
+            far |= (int16)(!(fabs(inverse) <= FOLDED_MOST && fabs(w) <= FOLDED_MOST)) | !(p * fabs(inverse) <= FOLDED_MOST);
             vstore16(a[i], d + i, plain);
-            vstore16(power(a[i], factor, (float16)(prepared[padded + d + i]), &large), d + i, powers);
+            vstore16(p, d + i, powers);
+            vstore16(i < count ? p * inverse : (float16)(0.0f), d + i, folded);
         }
     }
-    marks[n] = any(large);
+    return any(large) ? ANY : any(far) ? CLAMPED : FOLDED;
+}
+
+/* The first group prepares the weights, the next `key_groups` a row of keys each, the others a block of 16 queries each. */
+SINGLE void before(IN(query), IN(key), IN(scale), IN(bias), OUT(prepared), OUT(key_powers), OUT_INT(key_marks), OUT(powers), OUT(folded), OUT(plain), OUT_INT(query_marks), const long queries, const long blocks, const long keys, const long key_rows, const long key_groups, const long size, const long padded, const float factor) {
+    if (scale) SHIFT(scale);
+    if (bias) SHIFT(bias);
+    long n = get_group_id(0);
+    if (n == 0) {
+        prepare_weights(scale, bias, prepared + prepared_offset, size, padded / 16, 0);
+    } else if (n <= key_groups) {
+        const long batch = --n / key_rows, k = n - batch * key_rows;
+        key_marks[key_marks_offset + n] = key_row(key + key_offset + (batch * keys + k) * size, key_powers + key_powers_offset + n * padded, k < keys, size, padded, factor);
+    } else {
+        n -= key_groups + 1;
+        const long batch = n / blocks, first = (n - batch * blocks) * 16, at = n * padded * 16;
+        query_marks[query_marks_offset + n] = query_block(query + query_offset + (batch * queries + first) * size, scale, bias, powers + powers_offset + at, folded + folded_offset + at, plain + plain_offset + at, (int)min(16L, queries - first), size, padded, factor);
+    }
 }
 #endif
 
@@ -162,6 +155,31 @@ SINGLE void pad(IN(x), OUT(y), const long size, const long padded) {
 #define TILE 64 /* keys between two looks at the maximum */
 #define ROWS 8  /* keys whose sums are in registers together */
 
+/* Scores of ROWS keys with 16 queries from the powers divided by the weights. */
+INLINE void scores_folded(__global const float *q, __global const float *k, __global const float *prepared, long padded, __local float16 *s) {
+    __global const float *ones = prepared + 2 * padded;
+    float16 total[ROWS];
+#pragma unroll
+    for (int i = 0; i < ROWS; i++) total[i] = (float16)(0.0f);
+    for (long v = 0; v < padded / 16; v++) {
+        float16 part[ROWS];
+#pragma unroll
+        for (int i = 0; i < ROWS; i++) part[i] = (float16)(prepared[3 * padded + v]);
+        for (long d = v * 16; d < v * 16 + 16; d += 2) {
+            const float16 q0 = vload16(d, q), q1 = vload16(d + 1, q), w0 = (float16)(ones[d]), w1 = (float16)(ones[d + 1]);
+#pragma unroll
+            for (int i = 0; i < ROWS; i++) {
+                const float16 u0 = fma(q0, (float16)(k[i * padded + d]), w0), u1 = fma(q1, (float16)(k[i * padded + d + 1]), w1);
+                part[i] += (u0 + u1) / (u0 * u1);
+            }
+        }
+#pragma unroll
+        for (int i = 0; i < ROWS; i++) total[i] += part[i];
+    }
+#pragma unroll
+    for (int i = 0; i < ROWS; i++) s[i] = total[i];
+}
+
 /* Scores of ROWS keys with 16 queries from the powers. */
 INLINE void scores_fast(__global const float *q, __global const float *k, __global const float *prepared, long padded, __local float16 *s) {
     float16 total[ROWS];
@@ -170,7 +188,7 @@ INLINE void scores_fast(__global const float *q, __global const float *k, __glob
     for (long v = 0; v < padded / 16; v++) {
         float16 part[ROWS];
 #pragma unroll
-        for (int i = 0; i < ROWS; i++) part[i] = (float16)(prepared[2 * padded + v]);
+        for (int i = 0; i < ROWS; i++) part[i] = (float16)(prepared[3 * padded + v]);
         for (long d = v * 16; d < v * 16 + 16; d += 2) {
             const float16 q0 = vload16(d, q), q1 = vload16(d + 1, q), w0 = (float16)(prepared[d]), w1 = (float16)(prepared[d + 1]);
 #pragma unroll
@@ -192,7 +210,7 @@ INLINE void scores_fast(__global const float *q, __global const float *k, __glob
 INLINE float16 score_any(__global const float *q, __global const float *k, __global const float *prepared, long size, long padded, float factor) {
     float16 total = (float16)(0.0f);
     for (long v = 0; v < padded / 16; v++) {
-        float16 part = (float16)(prepared[2 * padded + v]);
+        float16 part = (float16)(prepared[3 * padded + v]);
         for (long d = v * 16; d < min(v * 16 + 16, size); d += 2) {
             const float k0 = k[d], k1 = d + 1 < size ? k[d + 1] : 0.0f;
             const float16 u0 = one_plus_exp2(fma(vload16(d, q) + k0, (float16)(factor), (float16)(prepared[padded + d])));
@@ -270,9 +288,9 @@ INLINE void finish_weights(__global float *row, float m, float inverse, long end
 }
 
 /* 16 queries of one batch per group. `sums` holds 16 rows of value_padded floats per group. */
-SINGLE void attend(IN(powers), IN(plain), IN_INT(query_marks), IN(key_powers), IN(key), IN_INT(key_marks), IN(value), IN(prepared), IN_BOOL(key_mask), IN_BOOL(query_mask), IN_BOOL(mask), OUT(sums), OUT(out), OUT(weights), OUT(lse),
+SINGLE void attend(IN(powers), IN(folded), IN(plain), IN_INT(query_marks), IN(key_powers), IN(key), IN_INT(key_marks), IN(value), IN(prepared), IN_BOOL(key_mask), IN_BOOL(query_mask), IN_BOOL(mask), OUT(sums), OUT(out), OUT(weights), OUT(lse),
                    const long4 key_mask_strides, const long4 query_mask_strides, const long4 mask_strides, const long queries, const long blocks, const long keys, const long key_rows, const long size, const long padded, const long value_size, const long value_padded, const float factor, const int causal) {
-    SHIFT(powers); SHIFT(plain); SHIFT(query_marks); SHIFT(key_powers); SHIFT(key); SHIFT(key_marks); SHIFT(value); SHIFT(prepared);
+    SHIFT(powers); SHIFT(folded); SHIFT(plain); SHIFT(query_marks); SHIFT(key_powers); SHIFT(key); SHIFT(key_marks); SHIFT(value); SHIFT(prepared);
     SHIFT(sums);
     if (key_mask) SHIFT(key_mask);
     if (query_mask) SHIFT(query_mask);
@@ -286,6 +304,7 @@ SINGLE void attend(IN(powers), IN(plain), IN_INT(query_marks), IN(key_powers), I
     const int rows = (int)min(queries - q0, 16L);
     const long end = causal ? min(keys, q0 + 16) : keys, first_row = batch * queries + q0;
     powers += n * padded * 16;
+    folded += n * padded * 16;
     plain += n * padded * 16;
     sums += n * value_padded * 16;
     for (long i = 0; i < value_padded; i++) vstore16((float16)(0.0f), i, sums);
@@ -295,9 +314,10 @@ SINGLE void attend(IN(powers), IN(plain), IN_INT(query_marks), IN(key_powers), I
         const bool careful = key_mask || mask || (causal && k0 + TILE > q0);
         for (int k = 0; k < count; k += ROWS) {
             const long row = batch * key_rows + k0 + k;
-            int marked = query_marks[n];
-            for (int i = 0; i < ROWS; i++) marked |= key_marks[row + i];
-            if (!marked) scores_fast(powers, key_powers + row * padded, prepared, padded, s + k);
+            int mark = query_marks[n];
+            for (int i = 0; i < ROWS; i++) mark = max(mark, key_marks[row + i]);
+            if (mark == FOLDED) scores_folded(folded, key_powers + row * padded, prepared, padded, s + k);
+            else if (mark == CLAMPED) scores_fast(powers, key_powers + row * padded, prepared, padded, s + k);
             else for (int i = 0; i < ROWS; i++) s[k + i] = score_any(plain, key + (batch * keys + min(k0 + k + i, keys - 1)) * size, prepared, size, padded, factor);
         }
         float16 larger = m;
@@ -346,7 +366,7 @@ INLINE float16 row_vector(__global const float *row, long v, long size) {
 
 INLINE float step_score(__global const float *q, __global const float *k, __global const float *prepared, long size, long vectors, float factor) {
     __global const float *b = prepared + vectors * 16;
-    float16 sum = vload16(2 * vectors, prepared);
+    float16 sum = vload16(3 * vectors, prepared);
     long v = 0;
     for (; v + 1 < vectors; v += 2) {
         const float16 u0 = one_plus_exp2(fma(row_vector(q, v, size) + row_vector(k, v, size), (float16)(factor), vload16(v, b)));

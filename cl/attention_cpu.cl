@@ -125,8 +125,8 @@ INLINE void add_values(__local float16 *O, __local const float *P, VALUES, long 
     }
 }
 
-/* `sink` in units of log2, -inf for none. */
-INLINE void write_rows(__local const float16 *O, __local const float *m, __local const float *l, __global float *out, long stride, __global float *lse, __global float *row_sums, int width, int rows, float sink) {
+/* m and l become the rows' maxima and sums with the sink. `sink` in units of log2, -inf for none. */
+INLINE void write_rows(__local const float16 *O, __local float *m, __local float *l, __global float *out, long stride, __global float *lse, __global float *row_sums, int width, int rows, float sink) {
     for (int q = 0; q < rows; q++) {
         float top = m[q], sum = l[q], factor = 1.0f;
         if (sink != -INFINITY) {
@@ -140,13 +140,61 @@ INLINE void write_rows(__local const float16 *O, __local const float *m, __local
             if (16 * t + 16 <= width) vstore16(v, t, out + q * stride);
             else store_some(v, width - 16 * t, out + q * stride + 16 * t);
         }
+        m[q] = top;
+        l[q] = sum;
         lse[q] = sum == 0.0f ? -INFINITY : (top + log2(sum)) * LN2;
         if (row_sums) vstore2((float2)(top, sum), q, row_sums);
     }
 }
 
-/* The latest queries first: with causal they have the most keys. */
-SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const long4 out_strides, OUT(lse), OUT(row_sums) SEQUENCES) {
+#if defined(WEIGHTS) || defined(SCORES)
+/* The tile's scores as rows of the queries. */
+INLINE void keep_scores(__local const float16 *S, __global float *to, long stride, int nk, int rows, float unit) {
+    for (int j = 0; j < NVQ && 16 * j < rows; j++) {
+        for (int kk = 0; kk < nk; kk += 16) {
+            float16 a[16];
+#pragma unroll
+            for (int i = 0; i < 16; i++) a[i] = S[(kk + i) * NVQ + j] * unit;
+            store_rows(a, to + 16 * j * stride + kk, stride, rows - 16 * j, nk - kk);
+        }
+    }
+}
+
+/* Keys from..to-1 count for none of the rows. */
+INLINE void keep_nothing(__global float *at, long stride, int from, int to, int rows, float value) {
+    for (int q = 0; q < rows; q++) {
+        for (int k = from; k < to; k++) at[q * stride + k] = value;
+    }
+}
+#endif
+
+#ifdef WEIGHTS
+/* The kept scores of keys begin..end-1 become weights; the rest are 0. */
+INLINE void finish_weights(__global float *weights, long stride, __local const float *m, __local const float *l, int begin, int end, int keys, int rows) {
+    keep_nothing(weights, stride, 0, begin, rows, 0.0f);
+    for (int q = 0; q < rows; q++) {
+        const float16 shift = finite_shift((float16)(m[q])), inverse = (float16)(l[q] == 0.0f ? 0.0f : 1.0f / l[q]);
+        __global float *to = weights + q * stride;
+        int k = begin;
+        for (; k + 16 <= end; k += 16) vstore16(weight_of(vload16(0, to + k), shift, inverse), 0, to + k);
+        if (k < end) store_some(weight_of(load_some(to + k, end - k, -INFINITY), shift, inverse), end - k, to + k);
+    }
+    keep_nothing(weights, stride, end, keys, rows, 0.0f);
+}
+#define FOR_WEIGHTS(what) what
+#else
+#define FOR_WEIGHTS(what)
+#endif
+
+#ifdef SCORES
+#define FOR_SCORES(what) what
+#else
+#define FOR_SCORES(what)
+#endif
+
+/* The latest queries first: with causal they have the most keys. With -DWEIGHTS and -DSCORES each tile's scores are kept as they pass:
+ * as what is asked for after bias and masks, and as what the block's weights are made of when its maxima are known. */
+SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const long4 out_strides, OUT(lse), OUT(row_sums) FOR_WEIGHTS(COMMA OUT(weights)) FOR_SCORES(COMMA OUT(scores)) SEQUENCES) {
     __local float16 Qt[DEPTH * NVQ], S[BK * NVQ], O[BQ * WIDTH], m[NVQ], l[NVQ], factor[NVQ];
 #ifdef TAIL
     __local float16 V[BK * WIDTH];
@@ -179,6 +227,10 @@ SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const l
         l[j] = (float16)(0.0f);
     }
     value += b * value_strides.x + h / (heads.x / heads.y) * value_strides.y;
+    FOR_WEIGHTS(weights += weights_offset + row * heads.w;)
+    FOR_SCORES(scores += scores_offset + row * heads.w;)
+    const int first = min(range.begin, (int)heads.w), last = max(first, range.end);
+    FOR_SCORES(keep_nothing(scores, heads.w, 0, first, rows, -INFINITY);)
     bool empty = true;
     for (int k0 = range.begin; k0 < range.end; k0 += BK) {
         const int nk = min(BK, range.end - k0);
@@ -187,13 +239,19 @@ SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const l
         careful = true;
 #endif
 #ifdef EXTRA
-        if (!fill_extra(S, MASK_AT(b, h, q0), BIAS_AT(b, h, q0), mask_strides, bias_strides, k0, nk, rows, flags)) continue;
+        if (!fill_extra(S, MASK_AT(b, h, q0), BIAS_AT(b, h, q0), mask_strides, bias_strides, k0, nk, rows, flags)) {
+            FOR_WEIGHTS(keep_nothing(weights, heads.w, k0, k0 + nk, rows, -INFINITY);)
+            FOR_SCORES(keep_nothing(scores, heads.w, k0, k0 + nk, rows, -INFINITY);)
+            continue;
+        }
         careful = true;
 #endif
         float16 new_m[NVQ];
 #pragma unroll
         for (int j = 0; j < NVQ; j++) new_m[j] = m[j];
         score_tile(S, Qt, KEY_AT(b, h), key_strides.z, (int)widths.x, range, k0, nk, range.end, new_m);
+        FOR_WEIGHTS(keep_scores(S, weights + k0, heads.w, nk, rows, 1.0f);)
+        FOR_SCORES(keep_scores(S, scores + k0, heads.w, nk, rows, LN2);)
         rescale(O, m, l, factor, new_m, empty);
         const dropping how = { pair + k0, heads.w, dropout.x, dropout.y, (uint)dropout.z, kept_factor };
         weigh(S, m, l, nk, how);
@@ -206,6 +264,8 @@ SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const l
         if (careful && has_nonfinite(V, value_strides.z, nk)) add_values_careful(O, (__local const float *)S, V, value_strides.z, nk);
         else add_values(O, (__local const float *)S, V, value_strides.z, nk);
     }
-    write_rows(O, (__local const float *)m, (__local const float *)l, out + b * out_strides.x + h * out_strides.y + q0 * out_strides.z, out_strides.z, lse + row, row_sums ? row_sums + row_sums_offset + 2 * row : 0, (int)widths.y, rows, flags & HAS_SINKS ? sinks[h] * LOG2E : -INFINITY);
+    write_rows(O, (__local float *)m, (__local float *)l, out + b * out_strides.x + h * out_strides.y + q0 * out_strides.z, out_strides.z, lse + row, row_sums ? row_sums + row_sums_offset + 2 * row : 0, (int)widths.y, rows, flags & HAS_SINKS ? sinks[h] * LOG2E : -INFINITY);
+    FOR_WEIGHTS(finish_weights(weights, heads.w, (__local const float *)m, (__local const float *)l, first, last, (int)heads.w, rows);)
+    FOR_SCORES(keep_nothing(scores, heads.w, last, (int)heads.w, rows, -INFINITY);)
 }
 #endif

@@ -20,20 +20,12 @@
 #undef FORM
 #endif
 
-INLINE void transpose16(float16 *a) {
-    float16 b[16];
-#pragma unroll
-    for (int step = 0; step < 2; step++) {
-#pragma unroll
-        for (int i = 0; i < 8; i++) {
-            b[2 * i] = interleave_low(a[i], a[i + 8]);
-            b[2 * i + 1] = interleave_high(a[i], a[i + 8]);
-        }
-#pragma unroll
-        for (int i = 0; i < 8; i++) {
-            a[2 * i] = interleave_low(b[i], b[i + 8]);
-            a[2 * i + 1] = interleave_high(b[i], b[i + 8]);
-        }
+/* Rows of queries from vectors along them: a[i] has key i's values of 16 queries; `rows` and `keys` of them exist. */
+INLINE void store_rows(float16 *a, __global float *to, long stride, int rows, int keys) {
+    transpose_16(a);
+    for (int i = 0; i < 16 && i < rows; i++) {
+        if (keys >= 16) vstore16(a[i], 0, to + i * stride);
+        else store_some(a[i], keys, to + i * stride);
     }
 }
 
@@ -41,7 +33,7 @@ INLINE void transpose16(float16 *a) {
 typedef struct span {
     int query, length, shift, left, right, begin, end; /* the block's first query; the keys that any of its queries attends */
     int far;          /* length - Tq, which distances are counted from */
-    float cap, slope; /* in units of log2; a cap of 0 is none */
+    float cap, inverse_cap, slope; /* in units of log2; a cap of 0 is none */
 } span;
 
 INLINE span span_of(int query, long4 heads, long4 widths, long length, int flags, float cap, float slope) {
@@ -55,6 +47,7 @@ INLINE span span_of(int query, long4 heads, long4 widths, long length, int flags
     s.end = min(s.length, min(query + BQ, (int)heads.z) + s.shift + s.right);
     s.far = (int)(length - heads.z);
     s.cap = flags & HAS_CAP ? cap * LOG2E : 0.0f;
+    s.inverse_cap = 1.0f / s.cap;
     s.slope = slope * LOG2E;
     return s;
 }
@@ -73,7 +66,7 @@ INLINE void load_queries(__local float16 *Qt, __global const float *query, long 
                 __global const float *from = query + min(16 * j + i, rows - 1) * stride + d;
                 a[i] = (d + 16 <= depth ? vload16(0, from) : load_some(from, depth - d, 0.0f)) * factor;
             }
-            transpose16(a);
+            transpose_16(a);
 #pragma unroll
             for (int i = 0; i < 16; i++) Qt[(d + i) * NVQ + j] = a[i];
         }
@@ -81,47 +74,64 @@ INLINE void load_queries(__local float16 *Qt, __global const float *query, long 
 }
 
 #ifdef EXTRA
-/* What mask and bias add to one query's scores of 16 keys, n of them real. */
-INLINE float16 extra_row(__global const uchar *mask, __global const float *bias, long mask_step, long bias_step, int n, int flags) {
+/* A query's bias of 16 keys, n of them real, in units of log2. */
+INLINE float16 bias_row(__global const float *bias, long step, int n) {
     float t[16];
-    float16 a = (float16)(0.0f);
-    if (flags & HAS_BIAS) {
-        for (int i = 0; i < 16; i++) t[i] = bias[min(i, n - 1) * bias_step] * LOG2E;
-        a = n == 16 && bias_step == 1 ? vload16(0, bias) * LOG2E : vload16(0, t);
+    if (step == 0) return (float16)(bias[0] * LOG2E);
+    if (n == 16 && step == 1) return vload16(0, bias) * LOG2E;
+    for (int i = 0; i < 16; i++) t[i] = bias[min(i, n - 1) * step] * LOG2E;
+    return vload16(0, t);
+}
+
+/* -1 where a query attends. */
+INLINE int16 mask_row(__global const uchar *mask, long step, int n) {
+    int t[16];
+    if (step == 0) return (int16)(mask[0] ? -1 : 0);
+    if (n == 16 && step == 1) return convert_int16(vload16(0, mask)) != 0;
+    for (int i = 0; i < 16; i++) t[i] = mask[min(i, n - 1) * step] ? -1 : 0;
+    return vload16(0, t);
+}
+
+/* What mask and bias add to one query's scores of 16 keys. */
+INLINE float16 extra_row(__global const uchar *mask, __global const float *bias, long mask_step, long bias_step, int n, int flags) {
+    const float16 a = flags & HAS_BIAS ? bias_row(bias, bias_step, n) : (float16)(0.0f);
+    return flags & HAS_MASK ? select((float16)(-INFINITY), a, mask_row(mask, mask_step, n)) : a;
+}
+
+/* The same for 16 queries, of which row(i) is the i-th; transposed: a[i] is what is added to the scores of key i. */
+INLINE void extra_block(float16 *a, __global const uchar *mask, __global const float *bias, long4 mask_strides, long4 bias_strides, int first, int rows, int n, int flags) {
+    const bool same_for_all = mask_strides.z == 0 && bias_strides.z == 0;
+    for (int i = 0; i < 16; i++) {
+        const long q = min(first + i, rows - 1);
+        if (flags & HAS_BIAS) PREFETCH(bias + q * bias_strides.z + 64);
+        a[i] = i && same_for_all ? a[0] : extra_row(mask + q * mask_strides.z, bias + q * bias_strides.z, mask_strides.w, bias_strides.w, n, flags);
     }
-    if (flags & HAS_MASK) {
-        for (int i = 0; i < 16; i++) t[i] = mask[min(i, n - 1) * mask_step] ? 1.0f : 0.0f;
-        a = select(a, (float16)(-INFINITY), vload16(0, t) == (float16)(0.0f));
-    }
-    return a;
+    transpose_16(a);
 }
 
 /* Fills S with what mask and bias add to each score; false when they take out the whole tile. */
 INLINE bool fill_extra(__local float16 *S, __global const uchar *mask, __global const float *bias, long4 mask_strides, long4 bias_strides, int k0, int nk, int rows, int flags) {
-    const bool same_for_all = mask_strides.z == 0 && bias_strides.z == 0;
-    int16 alive = (int16)(0);
+    float16 most = (float16)(-INFINITY);
     for (int kk = 0; kk < nk; kk += 16) {
+        const long k = k0 + kk;
         for (int j = 0; j < NVQ; j++) {
             float16 a[16];
-            for (int i = 0; i < 16; i++) {
-                const long q = min(16 * j + i, rows - 1), k = k0 + kk;
-                a[i] = i && same_for_all ? a[0] : extra_row(mask + q * mask_strides.z + k * mask_strides.w, bias + q * bias_strides.z + k * bias_strides.w, mask_strides.w, bias_strides.w, min(16, nk - kk), flags);
-            }
-            transpose16(a);
+            extra_block(a, mask + k * mask_strides.w, bias + k * bias_strides.w, mask_strides, bias_strides, 16 * j, rows, min(16, nk - kk), flags);
+#pragma unroll
             for (int i = 0; i < 16; i++) {
                 S[(kk + i) * NVQ + j] = a[i];
-                alive |= a[i] != (float16)(-INFINITY);
+                most = VMAX(most, a[i]);
             }
         }
     }
-    return any(alive);
+    return any(most != (float16)(-INFINITY));
 }
 #endif
 
 #ifdef FORM
 /* The cap, and what the distance takes away; `lanes` = the queries less the key, from the end. */
 INLINE float16 shape_score(float16 score, span range, int16 lanes) {
-    if (range.cap != 0.0f) score = select(range.cap * tanh_16(score / range.cap), score, isnan(score));
+    if (range.cap != 0.0f) score = select(range.cap * tanh_16(score * range.inverse_cap), score, isnan(score));
 #ifndef UNMASKED
     if (range.slope != 0.0f) score -= range.slope * fabs(convert_float16(lanes));
 #endif
@@ -194,5 +204,10 @@ INLINE void score_tile(__local float16 *S, __local const float16 *Qt, __global c
 /* A maximum of -inf stands for "nothing yet"; what is subtracted from the scores is then 0. */
 INLINE float16 finite_shift(float16 m) {
     return select(m, (float16)(0.0f), m == (float16)(-INFINITY));
+}
+
+/* What is stored of 16 scores: the weights, relative to the rows' maxima and sums. */
+INLINE float16 weight_of(float16 score, float16 shift, float16 inverse) {
+    return exp2_weight(score - shift) * inverse;
 }
 #endif

@@ -6,7 +6,7 @@ INLINE float16 shown(float16 score, float16 shift, float16 inverse) {
 #ifdef STAGE
     return score * LN2;
 #else
-    return exp2_weight(score - shift) * inverse;
+    return weight_of(score, shift, inverse);
 #endif
 }
 
@@ -26,11 +26,7 @@ INLINE void store_weights(__local const float16 *S, float16 shift, float16 inver
         float16 a[16];
 #pragma unroll
         for (int i = 0; i < 16; i++) a[i] = shown(S[(kk + i) * NVQ + j], shift, inverse);
-        transpose16(a);
-        for (int i = 0; i < 16 && i < rows; i++) {
-            if (nk - kk >= 16) vstore16(a[i], 0, weights + i * stride + kk);
-            else store_some(a[i], nk - kk, weights + i * stride + kk);
-        }
+        store_rows(a, weights + kk, stride, rows, nk - kk);
     }
 }
 #endif

@@ -12,6 +12,7 @@
 #define OUT(x) __global float *restrict x, const long x##_offset
 #define OUT_INT(x) __global int *restrict x, const long x##_offset
 #define SHIFT(x) x += x##_offset
+#define COMMA , /* in the arguments of a macro */
 
 /* Tensors that a kernel takes as the caller stores them: f32 or, with -DHALF, f16; numbers are f32 in registers. That
  * vload_half and vstore_half exist does not depend on cl_khr_fp16. */
@@ -35,6 +36,13 @@
 #define OUT_PLACE(x) __global float *x, const long x##_offset
 #define IN_PLACE_STORED(x) __global const STORED *x, const long x##_offset
 #define OUT_PLACE_STORED(x) __global STORED *x, const long x##_offset
+
+/* Only a hint, and only where it is known to be one: elsewhere the builtin may be an unknown function. */
+#ifdef POCL_DEVICE_ADDRESS_BITS
+#define PREFETCH(p) __builtin_prefetch(p)
+#else
+#define PREFETCH(p) (void)(p)
+#endif
 
 /* Faster than fmax on CPUs; a NaN in `a` is dropped. */
 #define VMAX(a, b) ((a) > (b) ? (a) : (b))
@@ -68,6 +76,24 @@ INLINE float16 interleave_high(float16 a, float16 b) {
     r.even = a.hi;
     r.odd = b.hi;
     return r;
+}
+
+/* 16 vectors as a matrix. */
+INLINE void transpose_16(float16 *a) {
+    float16 b[16];
+#pragma unroll
+    for (int step = 0; step < 2; step++) {
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            b[2 * i] = interleave_low(a[i], a[i + 8]);
+            b[2 * i + 1] = interleave_high(a[i], a[i + 8]);
+        }
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            a[2 * i] = interleave_low(b[i], b[i + 8]);
+            a[2 * i + 1] = interleave_high(b[i], b[i + 8]);
+        }
+    }
 }
 
 INLINE int16 lanes16(void) {
@@ -107,44 +133,56 @@ INLINE float16 sigmoid_16(float16 x) {
     return 1.0f / (1.0f + exp_16(-x));
 }
 
-/* Accurate near zero as well: tanh(x) = x * P(x^2) below 0.6. */
+/* x P(x^2) / Q(x^2), a minimax fit within 4 ulp, also near zero; from 7.905 on it is 1 to f32. NaN is lost. */
 INLINE float16 tanh_16(float16 x) {
+    x = VMIN(VMAX(x, (float16)(-7.90531110763549805f)), (float16)(7.90531110763549805f));
     const float16 y = x * x;
-    float16 p = (float16)(-5.70498872745e-3f);
-    p = fma(p, y, (float16)(2.06390887954e-2f));
-    p = fma(p, y, (float16)(-5.37397155531e-2f));
-    p = fma(p, y, (float16)(1.33314422036e-1f));
-    p = fma(p, y, (float16)(-3.33332819422e-1f));
-    p = fma(p * y, x, x);
-    const float16 t = 1.0f - 2.0f / (1.0f + exp_16(2.0f * fabs(x)));
-    return select(copysign(t, x), p, fabs(x) < (float16)(0.625f));
+    float16 p = (float16)(-2.76076847742355e-16f), q = (float16)(1.19825839466702e-6f);
+    p = fma(p, y, (float16)(2.00018790482477e-13f));
+    p = fma(p, y, (float16)(-8.60467152213735e-11f));
+    p = fma(p, y, (float16)(5.12229709037114e-8f));
+    p = fma(p, y, (float16)(1.48572235717979e-5f));
+    p = fma(p, y, (float16)(6.37261928875436e-4f));
+    p = fma(p, y, (float16)(4.89352455891786e-3f));
+    q = fma(q, y, (float16)(1.18534705686654e-4f));
+    q = fma(q, y, (float16)(2.26843463243900e-3f));
+    q = fma(q, y, (float16)(4.89352518554385e-3f));
+    return x * (p / q);
 }
+
+/* A loop that is kept as it is written: unrolled or made of vectors in each of many places, what is rare or done once would be most of a
+ * program and of its build. */
+#ifdef POCL_DEVICE_ADDRESS_BITS
+#define ROLL _Pragma("clang loop unroll(disable) vectorize(disable)")
+#else
+#define ROLL _Pragma("unroll 1")
+#endif
 
 /* Loads the first n of 16 elements; the rest are `other`. */
 INLINE float16 load_some(__global const float *p, int n, float other) {
     float t[16];
-    for (int i = 0; i < 16; i++) t[i] = i < n ? p[i] : other;
+    ROLL for (int i = 0; i < 16; i++) t[i] = i < n ? p[i] : other;
     return vload16(0, t);
 }
 
 INLINE void store_some(float16 v, int n, __global float *p) {
     float t[16];
     vstore16(v, 0, t);
-    for (int i = 0; i < n; i++) p[i] = t[i];
+    ROLL for (int i = 0; i < n; i++) p[i] = t[i];
 }
 
 /* The same for what is stored as the caller has it. */
 #ifdef HALF
 INLINE float16 load_some_stored(__global const half *p, int n, float other) {
     float t[16];
-    for (int i = 0; i < 16; i++) t[i] = i < n ? vload_half(i, p) : other;
+    ROLL for (int i = 0; i < 16; i++) t[i] = i < n ? vload_half(i, p) : other;
     return vload16(0, t);
 }
 
 INLINE void store_some_stored(float16 v, int n, __global half *p) {
     float t[16];
     vstore16(v, 0, t);
-    for (int i = 0; i < n; i++) vstore_half_rte(t[i], i, p);
+    ROLL for (int i = 0; i < n; i++) vstore_half_rte(t[i], i, p);
 }
 #else
 #define load_some_stored load_some
@@ -180,31 +218,27 @@ INLINE float activate(float x, int kind) {
     }
 }
 
-/* 1 - erf(z) for z >= 0 within 1e-6 of itself, also where it is tiny (Chebyshev fit of Numerical Recipes, erfcc). */
-INLINE float16 erfc_16(float16 z) {
-    const float16 t = 1.0f / fma(z, (float16)(0.5f), (float16)(1.0f));
-    float16 p = (float16)(0.17087277f);
-    p = fma(p, t, (float16)(-0.82215223f));
-    p = fma(p, t, (float16)(1.48851587f));
-    p = fma(p, t, (float16)(-1.13520398f));
-    p = fma(p, t, (float16)(0.27886807f));
-    p = fma(p, t, (float16)(-0.18628806f));
-    p = fma(p, t, (float16)(0.09678418f));
-    p = fma(p, t, (float16)(0.37409196f));
-    p = fma(p, t, (float16)(1.00002368f));
-    p = fma(p, t, (float16)(-1.26551223f));
-    return t * exp_16(fma(-z, z, p));
-}
-
 /* sigmoid_16 with NaN kept and 0 at -inf. */
 INLINE float16 sigmoid_safe_16(float16 x) {
     const float16 s = select(sigmoid_16(x), (float16)(0.0f), x < (float16)(-88.0f));
     return select(s, x, isnan(x));
 }
 
+/* x Phi(x), where the tail Phi(-|x|) = erfc(z) / 2 = t 2^(p(t) - z^2 log2(e)) with z = |x| / sqrt(2), t = 1 / (1 + z / 2): within 1e-6 of
+ * itself also where it is tiny (a minimax fit of the exponent). */
 INLINE float16 gelu_16(float16 x) {
-    const float16 half_tail = 0.5f * erfc_16(fabs(x) * 0.70710678118654752f);
-    return x * select(1.0f - half_tail, half_tail, x < (float16)(0.0f));
+    const float16 t = 1.0f / fma(fabs(x), (float16)(0.353553391f), (float16)(1.0f));
+    float16 p = (float16)(-0.26367933f);
+    p = fma(p, t, (float16)(1.053264f));
+    p = fma(p, t, (float16)(-1.3892665f));
+    p = fma(p, t, (float16)(0.45290077f));
+    p = fma(p, t, (float16)(-0.02922734f));
+    p = fma(p, t, (float16)(0.5597596f));
+    p = fma(p, t, (float16)(1.4420334f));
+    p = fma(p, t, (float16)(-2.8257855f));
+    p = fma(x * -0.721347520f, x, p);
+    const float16 tail = t * exp2_inside_16(VMAX(p, (float16)(-127.0f)));
+    return x * select(1.0f - tail, tail, x < (float16)(0.0f));
 }
 
 /* x * sigmoid(2u) = x/2 * (1 + tanh u), without the cancellation. */

@@ -1,4 +1,5 @@
 #include "common.cl"
+#include "stream.cl"
 #include "walk.cl"
 
 /* RESULT on scalars or vectors. x != x finds NaN in the operand that a comparison would drop; an operand may be out. */
@@ -20,7 +21,10 @@
 /* Both operands contiguous along the row, or one constant (step 0). A group takes `per_group` elements of the walk. */
 #define ROW(x16, y16, x1, y1)                                                                                          \
     {                                                                                                                  \
-        for (long i = 0; i < whole; i += 16) STORE_16(RESULT(x16, y16), to + i);                                       \
+        if (STREAMS(to))                                                                                               \
+            for (long i = 0; i < whole; i += 16) STREAM_16(RESULT(x16, y16), to + i);                                  \
+        else                                                                                                           \
+            for (long i = 0; i < whole; i += 16) STORE_16(RESULT(x16, y16), to + i);                                   \
         for (long i = whole; i < some; i++) STORE_1(RESULT(x1, y1), to + i);                                           \
     }
 

@@ -24,20 +24,7 @@
 #define POOLS 2
 #endif
 
-#ifdef __has_builtin
-#if defined(STREAM) && __has_builtin(__builtin_nontemporal_store)
-#ifdef HALF
-INLINE void stream_store(float16 v, __global half *p) {
-    ushort16 bits;
-    vstore_half16_rte(v, 0, (half *)&bits);
-    __builtin_nontemporal_store(bits, (__global ushort16 *)p);
-}
-#define STREAM_STORE(v, p) stream_store((v), (p))
-#else
-#define STREAM_STORE(v, p) __builtin_nontemporal_store((v), (__global float16 *)(p))
-#endif
-#endif
-#endif
+#include "stream.cl"
 
 /* ---- Pools ---- */
 
@@ -287,22 +274,15 @@ INLINE void spatial_gate_rows(__global const float *maps, long pitch, long slice
 
 INLINE void apply_plane(__global const STORED *x, __global STORED *out, float channel, __global const float *spatial, long n) {
     long i = 0;
-#ifdef STREAM_STORE
-    /* Such a store faults on an address that is not a multiple of 64 bytes. */
+#ifdef STREAM
     const long lead = min(n, (long)(-(ulong)(uintptr_t)out % 64 / sizeof(STORED)));
     for (; i < lead; i++) STORE_1(GATED(LOAD_1(x + i) * channel, i), out + i);
-    for (; i + 64 <= n; i += 64) {
-#pragma unroll
-        for (int j = 0; j < 64; j += 16) STREAM_STORE(GATED_16(LOAD_16(x + i + j) * channel, i + j), out + i + j);
-    }
-    for (; i + 16 <= n; i += 16) STREAM_STORE(GATED_16(LOAD_16(x + i) * channel, i), out + i);
-#else
-    for (; i + 64 <= n; i += 64) {
-#pragma unroll
-        for (int j = 0; j < 64; j += 16) STORE_16(GATED_16(LOAD_16(x + i + j) * channel, i + j), out + i + j);
-    }
-    for (; i + 16 <= n; i += 16) STORE_16(GATED_16(LOAD_16(x + i) * channel, i), out + i);
 #endif
+    for (; i + 64 <= n; i += 64) {
+#pragma unroll
+        for (int j = 0; j < 64; j += 16) STREAM_16(GATED_16(LOAD_16(x + i + j) * channel, i + j), out + i + j);
+    }
+    for (; i + 16 <= n; i += 16) STREAM_16(GATED_16(LOAD_16(x + i) * channel, i), out + i);
     for (; i < n; i++) STORE_1(GATED(LOAD_1(x + i) * channel, i), out + i);
 }
 

@@ -68,22 +68,12 @@ __kernel void finish(IN(bias), OUT(out), const int has_bias, const long N, const
 #ifdef KERNEL_pack
 #define PANEL (16 * NV)
 
-#define TRANSPOSE_ROUND(from, to)                                                                                      \
-    UNROLL for (int i_ = 0; i_ < 8; i_++) {                                                                            \
-        to[2 * i_] = interleave_low(from[i_], from[i_ + 8]);                                                           \
-        to[2 * i_ + 1] = interleave_high(from[i_], from[i_ + 8]);                                                      \
-    }
-
 /* Up to 16 columns that are contiguous along k: to[k * PANEL + column]. */
 INLINE void pack_transposed(__global const float *b, long n_stride, int columns, int depth, __global float *to) {
-    float16 x[16], y[16];
-    UNROLL for (int i = 0; i < 16; i++) x[i] = i < columns ? load_columns(b + i * n_stride, depth) : (float16)(0.0f);
-    TRANSPOSE_ROUND(x, y)
-    TRANSPOSE_ROUND(y, x)
-    TRANSPOSE_ROUND(x, y)
-    TRANSPOSE_ROUND(y, x)
-    UNROLL for (int i = 0; i < 16; i++)
-        if (i < depth) vstore16(x[i], 0, to + i * PANEL);
+    float16 x[16];
+    ROLL for (int i = 0; i < 16; i++) x[i] = i < columns ? load_columns(b + i * n_stride, depth) : (float16)(0.0f);
+    transpose_16(x);
+    ROLL for (int i = 0; i < depth; i++) vstore16(x[i], 0, to + i * PANEL);
 }
 
 /* b's matrices as panels of PANEL columns, packed[matrix][panel][k][PANEL], zeros beyond N. A group packs `depth` values of k
@@ -97,13 +87,13 @@ SINGLE void pack(IN(b), OUT(packed), const long N, const long K, const long dept
     packed += (matrix * get_num_groups(0) + panel) * K * PANEL;
     if (n_stride == 1) {
         for (long k = first; k < last; k++)
-            UNROLL for (int j = 0; j < NV; j++) vstore16(load_columns(b + k * k_stride + 16 * j, columns - 16 * j), j, packed + k * PANEL);
+            ROLL for (int j = 0; j < NV; j++) vstore16(load_columns(b + k * k_stride + 16 * j, columns - 16 * j), j, packed + k * PANEL);
     } else if (k_stride == 1) {
         for (long k = first; k < last; k += 16)
             for (int j = 0; j < NV; j++) pack_transposed(b + k + 16 * j * n_stride, n_stride, columns - 16 * j, (int)min(16L, last - k), packed + k * PANEL + 16 * j);
     } else {
         for (long k = first; k < last; k++)
-            for (int i = 0; i < PANEL; i++) packed[k * PANEL + i] = i < columns ? b[k * k_stride + i * n_stride] : 0.0f;
+            ROLL for (int i = 0; i < PANEL; i++) packed[k * PANEL + i] = i < columns ? b[k * k_stride + i * n_stride] : 0.0f;
     }
 }
 #endif
@@ -162,10 +152,17 @@ SINGLE void blocked(IN(a), IN(packed), IN(bias), OUT(out), const int has_bias, c
                         UNROLL for (int j = 0; j < NV; j++) acc[i][j] = fma(value, column[j], acc[i][j]);
                     }
                 }
+                const int tile_rows = (int)min((long)MR, rows - m);
+#ifndef ACT
+                if (k0 == 0 && last_block && !has_bias && tile_rows == MR && n0 + PANEL <= N) {
+                    UNROLL for (int i = 0; i < MR; i++)
+                        UNROLL for (int j = 0; j < NV; j++) vstore16(acc[i][j], j, out + (m + i) * N + n0);
+                    continue;
+                }
+#endif
                 float sums[MR * PANEL];
                 UNROLL for (int i = 0; i < MR; i++)
                     UNROLL for (int j = 0; j < NV; j++) vstore16(acc[i][j], i * NV + j, sums);
-                const int tile_rows = (int)min((long)MR, rows - m);
                 ROLLED for (int i = 0; i < tile_rows; i++)
                     ROLLED for (int j = 0; j < NV && n0 + 16 * j < N; j++) {
                         const int columns = (int)min(16L, N - n0 - 16 * j);

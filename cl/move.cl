@@ -31,26 +31,22 @@ SINGLE void rows(IN(from), OUT(to), const long8 from_strides, const long8 to_str
 #endif
 
 #ifdef KERNEL_tiles
-/* Interleaves the rows of a 16 x 16 block with those 8 further; four times that is the transpose. */
-#define ZIP(to, from)                                                                                                                  \
-    for (int i = 0; i < 8; i++) {                                                                                                     \
-        to[2 * i] = shuffle2(from[i], from[i + 8], (uint16)(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));                 \
-        to[2 * i + 1] = shuffle2(from[i], from[i + 8], (uint16)(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));       \
-    }
+#define PUT(v, p)                                                                                                      \
+    do {                                                                                                               \
+        if (past) STREAM_16(v, p);                                                                                     \
+        else vstore16(v, 0, p);                                                                                        \
+    } while (0)
 
-INLINE void block(__global const float *in, long from_pitch, __global float *out, long to_pitch) {
-    float16 s[16], t[16];
+INLINE void block(__global const float *in, long from_pitch, __global float *out, long to_pitch, bool past) {
+    float16 s[16];
     for (int i = 0; i < 16; i++) s[i] = vload16(0, in + i * from_pitch);
-    ZIP(t, s)
-    ZIP(s, t)
-    ZIP(t, s)
-    ZIP(s, t)
-    for (int i = 0; i < 16; i++) vstore16(s[i], 0, out + i * to_pitch);
+    transpose_16(s);
+    for (int i = 0; i < 16; i++) PUT(s[i], out + i * to_pitch);
 }
 
-/* out[y][x] = in[x][y] in each plane; a group makes 16 rows, up to 512 wide. */
-#define HIGH 16
-#define WIDE 512
+/* out[y][x] = in[x][y] in each plane; a group makes HIGH rows, WIDE wide: of each row on either side it takes several cache lines. */
+#define HIGH 64
+#define WIDE 64
 
 SINGLE void tiles(IN(from), OUT(to), const long8 from_strides, const long8 to_strides, const long8 shape, const int planes_rank, const long height, const long width, const long from_pitch, const long to_pitch, const long across) {
     SHIFT(from);
@@ -65,8 +61,9 @@ SINGLE void tiles(IN(from), OUT(to), const long8 from_strides, const long8 to_st
     walk_start(&w, shape, planes_rank, plane);
     from += walk_at(&w, a) + x0 * from_pitch + y0;
     to += walk_at(&w, b) + y0 * to_pitch + x0;
-    for (long y = 0; y < whole_rows; y += 16)
-        for (long x = 0; x < whole_columns; x += 16) block(from + x * from_pitch + y, from_pitch, to + y * to_pitch + x, to_pitch);
+    const bool past = STREAMS(to) && to_pitch % 16 == 0;
+    for (long x = 0; x < whole_columns; x += 16)
+        for (long y = 0; y < whole_rows; y += 16) block(from + x * from_pitch + y, from_pitch, to + y * to_pitch + x, to_pitch, past);
     for (long y = 0; y < rows; y++)
         for (long x = y < whole_rows ? whole_columns : 0; x < columns; x++) to[y * to_pitch + x] = from[x * from_pitch + y];
 }

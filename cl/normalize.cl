@@ -7,18 +7,18 @@
 
 #ifdef KERNEL_rows
 /* The sums of x - shift and of its square. */
-INLINE float2 sums_about(__global const float *in, long length, float shift) {
+INLINE float2 sums_about(__global const STORED *in, long length, float shift) {
     const long whole = length / 64 * 64;
     float16 s[4], q[4];
     for (int j = 0; j < 4; j++) s[j] = q[j] = (float16)(0.0f);
     for (long i = 0; i < whole; i += 64)
         for (int j = 0; j < 4; j++) {
-            const float16 d = vload16(j, in + i) - shift;
+            const float16 d = LOAD_16(in + i + 16 * j) - shift;
             s[j] += d;
             q[j] = fma(d, d, q[j]);
         }
     for (long i = whole; i < length; i += 16) {
-        const float16 d = (length - i < 16 ? load_some(in + i, (int)(length - i), shift) : vload16(0, in + i)) - shift;
+        const float16 d = (length - i < 16 ? load_some_stored(in + i, (int)(length - i), shift) : LOAD_16(in + i)) - shift;
         s[0] += d;
         q[0] = fma(d, d, q[0]);
     }
@@ -53,25 +53,25 @@ INLINE float16 finish(float16 x, float mean, float more, float scale, float16 g,
 #define BETAS(i, n) (float16)(0.0f)
 #endif
 
-INLINE void finish_span(__global const float *in, __global float *to, long length, float mean, float more, float scale, __global const float *g, __global const float *b) {
+INLINE void finish_span(__global const STORED *in, __global STORED *to, long length, float mean, float more, float scale, __global const float *g, __global const float *b) {
     long i = 0;
     if (STREAMS(to))
-        for (; i + 16 <= length; i += 16) STREAM_16(finish(vload16(0, in + i), mean, more, scale, GAMMAS(i, 16), BETAS(i, 16)), to + i);
+        for (; i + 16 <= length; i += 16) STREAM_16(finish(LOAD_16(in + i), mean, more, scale, GAMMAS(i, 16), BETAS(i, 16)), to + i);
     else
-        for (; i + 16 <= length; i += 16) vstore16(finish(vload16(0, in + i), mean, more, scale, GAMMAS(i, 16), BETAS(i, 16)), 0, to + i);
-    if (i < length) store_some(finish(load_some(in + i, (int)(length - i), 0), mean, more, scale, GAMMAS(i, length - i), BETAS(i, length - i)), (int)(length - i), to + i);
+        for (; i + 16 <= length; i += 16) STORE_16(finish(LOAD_16(in + i), mean, more, scale, GAMMAS(i, 16), BETAS(i, 16)), to + i);
+    if (i < length) store_some_stored(finish(load_some_stored(in + i, (int)(length - i), 0), mean, more, scale, GAMMAS(i, length - i), BETAS(i, length - i)), (int)(length - i), to + i);
 }
 
 /* A group takes `per_group` rows. What rounding left of the mean is found in the second reading and taken off too: an almost
  * constant row, divided by a tiny deviation, stays right. */
-SINGLE void rows(IN(x), IN(gamma), IN(beta), OUT(out), const long rows_total, const long length, const long area, const long groups, const long per_group, const float eps) {
+SINGLE void rows(IN_STORED(x), IN(gamma), IN(beta), OUT_STORED(out), const long rows_total, const long length, const long area, const long groups, const long per_group, const float eps) {
     SHIFT(x);
     SHIFT(gamma);
     SHIFT(beta);
     SHIFT(out);
     const long first = get_group_id(0) * per_group, last = min(rows_total, first + per_group), entries = length / area;
     for (long r = first; r < last; r++) {
-        __global const float *in = x + r * length;
+        __global const STORED *in = x + r * length;
         __global const float *g = gamma + r % groups * entries, *b = beta + r % groups * entries;
 #ifdef RMS
         const float mean = 0, more = 0, square = sums_about(in, length, 0).y / length;
@@ -127,11 +127,11 @@ INLINE void join(moments *a, float count, float mean, float squares) {
 }
 
 /* Of the elements c, c + lanes .. of a row, less `shift`. Distances are kept small: an almost constant row stays right. */
-INLINE void join_some(moments *a, __global const float *in, int c, int n, int lanes, float shift) {
+INLINE void join_some(moments *a, __global const STORED *in, int c, int n, int lanes, float shift) {
     float d[AT_ONCE], sum = 0, count = 0, squares = 0;
     UNROLL for (int i = 0; i < AT_ONCE; i++) {
         const bool in_row = c + i * lanes < n;
-        d[i] = in_row ? in[c + i * lanes] - shift : 0.0f;
+        d[i] = in_row ? LOAD_1(in + c + i * lanes) - shift : 0.0f;
         sum += d[i];
         count += in_row;
     }
@@ -141,10 +141,13 @@ INLINE void join_some(moments *a, __global const float *in, int c, int n, int la
 }
 
 /* The same in one reading. */
-INLINE float centre(__global const float *in, int n, int length, int lane, int lanes, float shift, float *more, __local float *shared) {
+INLINE float centre(__global const STORED *in, int n, int length, int lane, int lanes, float shift, float *more, __local float *shared) {
 #ifdef RMS
     float q = 0;
-    for (int c = lane; c < n; c += lanes) q = fma(in[c], in[c], q);
+    for (int c = lane; c < n; c += lanes) {
+        const float v = LOAD_1(in + c);
+        q = fma(v, v, q);
+    }
     return lanes_sum(q, shared, lanes) / length;
 #else
     moments own = { 0, 0, 0 };
@@ -163,23 +166,23 @@ INLINE float centre(__global const float *in, int n, int length, int lane, int l
 #endif
 
 /* An element is read once where the row can be held, else for the statistics and again for its result. */
-__kernel void gpu_row(IN(x), IN(gamma), IN(beta), OUT(out), const long rows_total, const int length, const int area, const long groups, const int lanes, const float eps, __local float *shared) {
+__kernel void gpu_row(IN_STORED(x), IN(gamma), IN(beta), OUT_STORED(out), const long rows_total, const int length, const int area, const long groups, const int lanes, const float eps, __local float *shared) {
     const int lane = (int)lane_of(lanes);
     const long asked = row_of(lanes), row = min(asked, rows_total - 1);
     const int n = asked < rows_total ? length : 0;
     const long entry = (long)((ulong)row % (ulong)groups) * (length / area);
-    __global const float *in = x + x_offset + row * length, *g = gamma + gamma_offset + entry, *b = beta + beta_offset + entry;
-    __global float *to = out + out_offset + row * length;
+    __global const STORED *in = x + x_offset + row * length, *g = gamma + gamma_offset + entry, *b = beta + beta_offset + entry;
+    __global STORED *to = out + out_offset + row * length;
     float more = 0;
 #ifdef HELD
     float v[HELD];
-    UNROLL for (int i = 0; i < HELD; i++) v[i] = lane + i * lanes < n ? in[lane + i * lanes] : 0.0f;
+    UNROLL for (int i = 0; i < HELD; i++) v[i] = lane + i * lanes < n ? LOAD_1(in + lane + i * lanes) : 0.0f;
     const float square = centre_held(v, n, length, lane, lanes, &more, shared);
 #else
 #ifdef RMS
     const float shift = 0;
 #else
-    const float shift = in[0];
+    const float shift = LOAD_1(in);
 #endif
     const float square = centre(in, n, length, lane, lanes, shift, &more, shared);
 #endif
@@ -191,7 +194,7 @@ __kernel void gpu_row(IN(x), IN(gamma), IN(beta), OUT(out), const long rows_tota
         float result = (v[i] - more) * scale;
 #else
     for (int c = lane; c < n; c += lanes) {
-        float result = ((in[c] - shift) - more) * scale;
+        float result = ((LOAD_1(in + c) - shift) - more) * scale;
 #endif
 #ifdef GAMMA
         result *= g[ENTRY(c)];
@@ -199,14 +202,14 @@ __kernel void gpu_row(IN(x), IN(gamma), IN(beta), OUT(out), const long rows_tota
 #ifdef BETA
         result += b[ENTRY(c)];
 #endif
-        to[c] = result;
+        STORE_1(result, to + c);
     }
 }
 #endif
 
 #ifdef KERNEL_scalar
 /* One work-item per row. */
-__kernel void scalar(IN(x), IN(gamma), IN(beta), OUT(out), const long rows_total, const long length, const long area, const long groups, const float eps) {
+__kernel void scalar(IN_STORED(x), IN(gamma), IN(beta), OUT_STORED(out), const long rows_total, const long length, const long area, const long groups, const float eps) {
     const long r = get_global_id(0);
     if (r >= rows_total) return;
     SHIFT(x);
@@ -216,25 +219,25 @@ __kernel void scalar(IN(x), IN(gamma), IN(beta), OUT(out), const long rows_total
     const long first = r * length, entry = r % groups * (length / area);
     float mean = 0, more = 0, square = 0;
 #ifndef RMS
-    for (long i = 0; i < length; i++) mean += x[first + i];
+    for (long i = 0; i < length; i++) mean += LOAD_1(x + first + i);
     mean /= length;
-    for (long i = 0; i < length; i++) more += x[first + i] - mean;
+    for (long i = 0; i < length; i++) more += LOAD_1(x + first + i) - mean;
     more /= length;
 #endif
     for (long i = 0; i < length; i++) {
-        const float d = (x[first + i] - mean) - more;
+        const float d = (LOAD_1(x + first + i) - mean) - more;
         square = fma(d, d, square);
     }
     const float scale = 1.0f / sqrt(square / length + eps);
     for (long i = 0; i < length; i++) {
-        float v = ((x[first + i] - mean) - more) * scale;
+        float v = ((LOAD_1(x + first + i) - mean) - more) * scale;
 #ifdef GAMMA
         v *= gamma[entry + i / area];
 #endif
 #ifdef BETA
         v += beta[entry + i / area];
 #endif
-        out[first + i] = v;
+        STORE_1(v, out + first + i);
     }
 }
 #endif

@@ -19,7 +19,7 @@ SINGLE void pack(IN(w), OUT(packed), const long H) {
     packed += (direction * blocks + get_group_id(0)) * H * ROW;
     for (int gate = 0; gate < GATES; gate++)
         for (long k = 0; k < H; k++)
-            for (long i = 0; i < 16; i++) packed[k * ROW + gate * 16 + i] = unit + i < H ? w[(gate * H + unit + i) * H + k] : 0.0f;
+            ROLL for (long i = 0; i < 16; i++) packed[k * ROW + gate * 16 + i] = unit + i < H ? w[(gate * H + unit + i) * H + k] : 0.0f;
 }
 #endif
 

@@ -5,99 +5,113 @@
 /* exp(x * scale) normalised; with -DLOG its logarithm. Rows without a value to count: 0, with LOG -inf. */
 
 #ifdef KERNEL_rows
-#ifdef HOLD
-#define HOLD_16(i, e) held[i] = (e)
-#define POWER_AT(i) held[(i) / 16]
-#else
-#define HOLD_16(i, e)
-#define POWER_AT(i) POWER(vload16(0, in + (i)))
-#endif
-#ifdef LOG
-#define EMPTY -INFINITY
-#define RESULT(i) (DISTANCE(vload16(0, in + (i))) - shift)
-#define TAIL_RESULT (DISTANCE(tail) - shift)
-#else
-#define EMPTY 0.0f
-#define RESULT(i) (POWER_AT(i) * inverse)
-#define TAIL_RESULT (tail_power * inverse)
-#endif
+#define EACH_ROW _Pragma("unroll 1") for (int i = 0; i < ROWS; i++)
 
-/* 2^x for x <= 0; 0 from -127 on, so that -inf needs no care. */
-INLINE float16 exp2_below_16(float16 x) {
-    return exp2_inside_16(VMAX(x, (float16)(-127.0f)));
-}
-
-#define DISTANCE(v) fma((v), scale16, -m16)
-#define POWER(v) exp2_below_16(DISTANCE(v) * LOG2E)
+/* From the row's largest. In units of log2 a row of large numbers could overflow. */
+#define DISTANCE(v) fma((v), (float16)(scale), (float16)(-largest))
+/* Exponents of 0 from -127 on, so that -inf needs no care. */
+#define POWER(v) exp2_inside_16(VMAX(DISTANCE(v) * LOG2E, (float16)(-127.0f)))
 
 /* The largest of x * scale; NaN if there is one. */
-INLINE float largest_of(__global const float *in, long whole, float16 tail, float scale) {
+INLINE float largest_of(__global const STORED *in, long whole, float16 tail, float scale) {
     const long blocks = whole / 64 * 64;
     float16 m[4];
     int16 odd = isnan(tail);
     for (int j = 0; j < 4; j++) m[j] = tail * scale;
     for (long i = 0; i < blocks; i += 64)
         for (int j = 0; j < 4; j++) {
-            const float16 v = vload16(j, in + i) * scale;
+            const float16 v = LOAD_16(in + i + 16 * j) * scale;
             odd |= v != v;
             m[j] = VMAX(v, m[j]);
         }
     for (long i = blocks; i < whole; i += 16) {
-        const float16 v = vload16(0, in + i) * scale;
+        const float16 v = LOAD_16(in + i) * scale;
         odd |= v != v;
         m[0] = VMAX(v, m[0]);
     }
     return any(odd) ? NAN : max16(VMAX(VMAX(m[0], m[1]), VMAX(m[2], m[3])));
 }
 
-INLINE void fill_row(__global float *to, long length, float value) {
-    for (long i = 0; i < length; i++) to[i] = value;
+/* The sum of a row's exponentials, which go to `held` where there is one; what comes `ahead` of it is fetched meanwhile. */
+INLINE float sum_of(__global const STORED *in, long whole, float16 tail, float scale, float largest, long ahead, __local float16 *held) {
+    const long blocks = whole / 64 * 64;
+    float16 s[4];
+    s[0] = POWER(tail);
+    for (int j = 1; j < 4; j++) s[j] = (float16)(0.0f);
+    for (long i = 0; i < blocks; i += 64)
+        for (int j = 0; j < 4; j++) {
+            const float16 e = POWER(LOAD_16(in + i + 16 * j));
+            PREFETCH(in + ahead + i + 16 * j);
+            s[j] += e;
+#ifdef HOLD
+            held[i / 16 + j] = e;
+#endif
+        }
+    for (long i = blocks; i < whole; i += 16) {
+        const float16 e = POWER(LOAD_16(in + i));
+        s[0] += e;
+#ifdef HOLD
+        held[i / 16] = e;
+#endif
+    }
+    return sum16((s[0] + s[1]) + (s[2] + s[3]));
 }
 
-/* Vectors along the row; a group takes `per_group` rows. A row is read from memory for its maximum, then from cache. With -DHOLD its
- * exponentials are kept in `held`; else they are taken twice. */
-SINGLE void rows(IN(x), OUT(out), const long rows_total, const long length, const long per_group, const float scale, __local float16 *held) {
+#ifdef LOG
+#define EMPTY -INFINITY
+#define RESULT(v, i) (DISTANCE(v) - log_sum)
+#else
+#define EMPTY 0.0f
+#ifdef HOLD
+#define RESULT(v, i) (held[(i) / 16] * inverse)
+#else
+#define RESULT(v, i) (POWER(v) * inverse)
+#endif
+#endif
+
+INLINE void write_row(__global const STORED *in, __global STORED *to, long whole, int rest, float16 tail, float scale, float largest, float sum, __local const float16 *held) {
+#ifdef LOG
+    const float16 log_sum = (float16)(log(sum)), last = DISTANCE(tail) - log_sum;
+#else
+    const float16 inverse = (float16)(1.0f / sum), last = POWER(tail) * inverse;
+#endif
+    if (STREAMS(to))
+        for (long i = 0; i < whole; i += 16) STREAM_16(RESULT(LOAD_16(in + i), i), to + i);
+    else
+        for (long i = 0; i < whole; i += 16) STORE_16(RESULT(LOAD_16(in + i), i), to + i);
+    if (rest) store_some_stored(last, rest, to + whole);
+}
+
+INLINE void fill_row(__global STORED *to, long length, float value) {
+    for (long i = 0; i < length; i++) STORE_1(value, to + i);
+}
+
+/* Vectors along the row; a group takes `per_group` rows, ROWS of them at a time, so that the latency of one's reductions hides behind
+ * the others (the last ones may be done twice). A row is read from memory for its maximum, then from cache. With -DHOLD its
+ * exponentials are kept in `held`, `stride` vectors a row; else they are taken twice. */
+SINGLE void rows(IN_STORED(x), OUT_STORED(out), const long rows_total, const long length, const long per_group, const float scale, const long stride, __local float16 *held) {
     SHIFT(x);
     SHIFT(out);
-    const long first = get_group_id(0) * per_group, last = min(rows_total, first + per_group);
-    const long whole = length / 16 * 16, blocks = length / 64 * 64;
+    const long first = get_group_id(0) * per_group, last = min(rows_total, first + per_group), whole = length / 16 * 16;
     const int rest = (int)(length - whole);
-    const float16 scale16 = (float16)(scale);
-    for (long r = first; r < last; r++) {
-        __global const float *in = x + r * length;
-        __global float *to = out + r * length;
-        const float16 nothing = (float16)(-INFINITY * sign(scale)), tail = rest ? load_some(in + whole, rest, -INFINITY * sign(scale)) : nothing;
-        const float m = largest_of(in, whole, tail, scale);
-        if (!isfinite(m)) {
-            fill_row(to, length, m == -INFINITY ? EMPTY : NAN);
-            continue;
+    const float nothing = -INFINITY * sign(scale);
+    for (long r = first; r < last; r += ROWS) {
+        __global const STORED *in[ROWS];
+        __global STORED *to[ROWS];
+        float16 tail[ROWS];
+        float m[ROWS], sum[ROWS];
+        EACH_ROW {
+            const long row = min(r + i, last - 1);
+            in[i] = x + row * length;
+            to[i] = out + row * length;
+            tail[i] = rest ? load_some_stored(in[i] + whole, rest, nothing) : (float16)(nothing);
+            m[i] = largest_of(in[i], whole, tail[i], scale);
         }
-        const float16 m16 = (float16)(m), tail_power = POWER(tail);
-        float16 s[4];
-        s[0] = tail_power;
-        for (int j = 1; j < 4; j++) s[j] = (float16)(0.0f);
-        for (long i = 0; i < blocks; i += 64)
-            for (int j = 0; j < 4; j++) {
-                const float16 e = POWER(vload16(j, in + i));
-                s[j] += e;
-                HOLD_16(i / 16 + j, e);
-            }
-        for (long i = blocks; i < whole; i += 16) {
-            const float16 e = POWER(vload16(0, in + i));
-            s[0] += e;
-            HOLD_16(i / 16, e);
+        EACH_ROW sum[i] = sum_of(in[i], whole, tail[i], scale, m[i], ROWS * length, held + i * stride);
+        EACH_ROW {
+            if (isfinite(m[i])) write_row(in[i], to[i], whole, rest, tail[i], scale, m[i], sum[i], held + i * stride);
+            else fill_row(to[i], length, m[i] == -INFINITY ? EMPTY : NAN);
         }
-        const float sum = sum16((s[0] + s[1]) + (s[2] + s[3]));
-#ifdef LOG
-        const float16 shift = (float16)(log(sum));
-#else
-        const float16 inverse = (float16)(1.0f / sum);
-#endif
-        if (STREAMS(to))
-            for (long i = 0; i < whole; i += 16) STREAM_16(RESULT(i), to + i);
-        else
-            for (long i = 0; i < whole; i += 16) vstore16(RESULT(i), 0, to + i);
-        if (rest) store_some(TAIL_RESULT, rest, to + whole);
     }
 }
 #endif
@@ -124,7 +138,7 @@ INLINE long mask_index(ulong flat, const long *shape, const long *strides, int r
 #define AT_ONCE 4 /* elements of a row that an item reads before it uses them */
 
 /* What does not count is -inf, so that nothing of it is left. */
-#define ELEMENT(c) ((c) < n && COUNTS(c) ? in[c] * scale : -INFINITY)
+#define ELEMENT(c) ((c) < n && COUNTS(c) ? LOAD_1(in + (c)) * scale : -INFINITY)
 #ifdef LOG
 #define RESULT(v, c) (s == 0 || !COUNTS(c) ? -INFINITY : (v) - m - log_sum)
 #else
@@ -133,12 +147,12 @@ INLINE long mask_index(ulong flat, const long *shape, const long *strides, int r
 
 /* Rows along the last axis. An element is read once where the row can be held, else for its share of the sum and again for its
  * result. -inf and an empty row have a sum of 0; NaN and +inf make it NaN, and with it the row. */
-__kernel void gpu_row(IN(x), IN_BOOL(mask), OUT(out), const long8 mask_strides, const long8 shape, const int rank, const int axis, const long rows_total, const int length, const int lanes, const float scale, __local float *shared) {
+__kernel void gpu_row(IN_STORED(x), IN_BOOL(mask), OUT_STORED(out), const long8 mask_strides, const long8 shape, const int rank, const int axis, const long rows_total, const int length, const int lanes, const float scale, __local float *shared) {
     const int lane = (int)lane_of(lanes);
     const long asked = row_of(lanes), row = min(asked, rows_total - 1);
     const int n = asked < rows_total ? length : 0;
-    __global const float *in = x + x_offset + row * length;
-    __global float *to = out + out_offset + row * length;
+    __global const STORED *in = x + x_offset + row * length;
+    __global STORED *to = out + out_offset + row * length;
 #ifdef MASK
     long sizes[8], strides[8];
     vstore8(shape, 0, sizes);
@@ -188,15 +202,15 @@ __kernel void gpu_row(IN(x), IN_BOOL(mask), OUT(out), const long8 mask_strides, 
 #ifdef HELD
     UNROLL for (int i = 0; i < HELD; i++) {
         const int c = lane + i * lanes;
-        if (c < n) to[c] = RESULT(v[i], c);
+        if (c < n) STORE_1(RESULT(v[i], c), to + c);
     }
 #else
     for (int c = lane; c < n; c += lanes) {
         const float v = ELEMENT(c);
 #ifdef LOG
-        to[c] = RESULT(v, c);
+        STORE_1(RESULT(v, c), to + c);
 #else
-        to[c] = RESULT(exp(v - base), c);
+        STORE_1(RESULT(exp(v - base), c), to + c);
 #endif
     }
 #endif
@@ -211,7 +225,7 @@ __kernel void gpu_row(IN(x), IN_BOOL(mask), OUT(out), const long8 mask_strides, 
 #endif
 
 /* One work-item per row, any axis. */
-__kernel void scalar(IN(x), IN_BOOL(mask), OUT(out), const long8 mask_strides, const long8 shape, const int rank, const int axis, const long outer, const long length, const long inner, const float scale) {
+__kernel void scalar(IN_STORED(x), IN_BOOL(mask), OUT_STORED(out), const long8 mask_strides, const long8 shape, const int rank, const int axis, const long outer, const long length, const long inner, const float scale) {
     const long n = get_global_id(0);
     if (n >= outer * inner) return;
     SHIFT(x);
@@ -226,20 +240,20 @@ __kernel void scalar(IN(x), IN_BOOL(mask), OUT(out), const long8 mask_strides, c
     float m = -INFINITY, s = 0;
     for (long i = 0; i < length; i++) {
         const long at = first + i * inner;
-        const float v = x[at] * scale;
+        const float v = LOAD_1(x + at) * scale;
         if (COUNTS(at) && (v > m || isnan(v))) m = v; /* NaN sticks */
     }
     for (long i = 0; i < length; i++) {
         const long at = first + i * inner;
-        if (COUNTS(at) && m != -INFINITY) s += exp(x[at] * scale - m);
+        if (COUNTS(at) && m != -INFINITY) s += exp(LOAD_1(x + at) * scale - m);
     }
     for (long i = 0; i < length; i++) {
         const long at = first + i * inner;
         const bool counts = COUNTS(at) && m != -INFINITY;
 #ifdef LOG
-        out[at] = counts ? x[at] * scale - m - log(s) : -INFINITY;
+        STORE_1(counts ? LOAD_1(x + at) * scale - m - log(s) : -INFINITY, out + at);
 #else
-        out[at] = counts ? exp(x[at] * scale - m) / s : 0.0f;
+        STORE_1(counts ? exp(LOAD_1(x + at) * scale - m) / s : 0.0f, out + at);
 #endif
     }
 }

@@ -1,5 +1,6 @@
-// oneDNN 2 for onednn.py: prepares one primitive at a time on the caller's arrays. Data and weights are in the layouts that the
-// library chooses; what has to be reordered for that is reordered before and after the timing, which is in its favour.
+// oneDNN 2 for onednn.py: prepares one primitive at a time on the caller's arrays. Weights are in the layouts that the library
+// chooses, as clattn packs them too. So are a convolution's images, unless peer_keep_layout asks for the caller's own layout: what
+// has to be reordered is reordered before and after the timing, which is in the library's favour.
 #include <dnnl.hpp>
 #include <functional>
 #include <vector>
@@ -12,6 +13,7 @@ static engine cpu(engine::kind::cpu, 0);
 static stream queue(cpu);
 static primitive work;
 static std::unordered_map<int, memory> arguments;
+static bool keeps_layout; // images are taken and given as NCHW
 static memory found, wanted; // the result as the primitive leaves it and as the caller wants it
 
 static memory::desc plain(const dims &shape, tag order) {
@@ -20,6 +22,10 @@ static memory::desc plain(const dims &shape, tag order) {
 
 static memory::desc any(const dims &shape) {
     return memory::desc(shape, memory::data_type::f32, tag::any);
+}
+
+static memory::desc image(const dims &shape) {
+    return keeps_layout ? plain(shape, tag::nchw) : any(shape);
 }
 
 // The caller's array in the layout that the primitive wants.
@@ -58,6 +64,10 @@ const char *peer_version() {
     return text;
 }
 
+void peer_keep_layout() {
+    keeps_layout = true;
+}
+
 int peer_matmul(long batch, long m, long n, long k, float *a, float *b, float *c) {
     return guarded([=] {
         const memory::desc da = plain({ batch, m, k }, tag::abc), db = plain({ batch, k, n }, tag::abc), dc = plain({ batch, m, n }, tag::abc);
@@ -71,7 +81,7 @@ int peer_convolution(long n, long c, long h, long w, long o, long kh, long kw, l
     return guarded([=] {
         const long oh = (h + 2 * padding - kh) / stride + 1, ow = (w + 2 * padding - kw) / stride + 1;
         const dims shape = groups > 1 ? dims{ groups, o / groups, c / groups, kh, kw } : dims{ o, c, kh, kw };
-        convolution_forward::primitive_desc p(convolution_forward::desc(prop_kind::forward_inference, algorithm::convolution_direct, any({ n, c, h, w }), any(shape), any({ n, o, oh, ow }), { stride, stride }, { padding, padding }, { padding, padding }), cpu);
+        convolution_forward::primitive_desc p(convolution_forward::desc(prop_kind::forward_inference, algorithm::convolution_direct, image({ n, c, h, w }), any(shape), image({ n, o, oh, ow }), { stride, stride }, { padding, padding }, { padding, padding }), cpu);
         arguments = { { DNNL_ARG_SRC, given(p.src_desc(), plain({ n, c, h, w }, tag::nchw), x) }, { DNNL_ARG_WEIGHTS, given(p.weights_desc(), plain(shape, groups > 1 ? tag::goihw : tag::oihw), weight) } };
         set(convolution_forward(p), p.dst_desc(), plain({ n, o, oh, ow }, tag::nchw), y);
     });

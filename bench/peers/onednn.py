@@ -1,9 +1,12 @@
-"""oneDNN through onednn.cpp, which setup.sh compiles."""
+"""oneDNN through onednn.cpp, which setup.sh compiles; with the argument nchw, convolutions on images that stay NCHW."""
 import ctypes
 import os
 import sys
 
 from peer import Unsupported, np, serve
+
+
+KEEPS_LAYOUT = "nchw" in sys.argv[1:]
 
 
 def rows(array):
@@ -44,6 +47,8 @@ TABLE = {
 def make_run(case, library):
     if case.operation not in TABLE:
         raise Unsupported(case.operation)
+    if KEEPS_LAYOUT and case.operation != "conv2d":
+        raise Unsupported("as without it")
     name, sizes, flags, inputs, out = TABLE[case.operation](case)
     arrays = [case.x[key] for key in inputs] + [out]
     pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in arrays]
@@ -63,6 +68,8 @@ def make_run(case, library):
 def start():
     library = ctypes.CDLL(os.environ.get("CLATTN_BENCH_ONEDNN") or os.path.join(sys.prefix, "lib", "onednn.so"))
     library.peer_version.restype = ctypes.c_char_p
+    if KEEPS_LAYOUT:
+        library.peer_keep_layout()
     return library.peer_version().decode(), lambda case: make_run(case, library)
 
 

@@ -106,7 +106,7 @@ typedef struct clattn_peaks {
 } clattn_peaks;
 
 /* Measured once per device, in about half a second on an idle machine, and kept in the cache directory. `again`: measured
- * anew, and the larger figures are kept (other work on the machine only slows). Waits. */
+ * anew, `*peaks` are the figures of now, and the larger ones are kept (other work on the machine only slows). Waits. */
 CLATTN_API clattn_status clattn_device_peaks(clattn_context *context, bool again, clattn_peaks *peaks);
 
 /* ---- Traces: what is launched, and how long it took ---- */

@@ -87,6 +87,9 @@ typedef struct clattn_launch_info {
 /* The most work-items of a group of that kernel; it is built if need be. */
 clattn_status clattn_kernel_items(clattn_context *context, const char *source, const char *kernel, const char *options, size_t *items);
 
+/* Keeps the kernels built so far in the cache, also where that is left to clattn_close because it takes long. */
+void clattn_kernels_keep(clattn_context *context);
+
 /* Enqueues; a global size of 0 does nothing. */
 clattn_status clattn_launch(clattn_context *context, const clattn_launch_info *info);
 

@@ -88,6 +88,8 @@ clattn_status clattn_caps_apply(clattn_context *context, const char *text);
 /* program.c */
 clattn_status clattn_program_get(clattn_context *context, const char *source, const char *kernel, const char *options, clattn_program **program);
 void clattn_programs_save(clattn_context *context);
+/* The same where asking for binaries costs little: at every wait, so that a process that is killed has saved. */
+void clattn_programs_save_early(clattn_context *context);
 void clattn_programs_free(clattn_context *context);
 
 /* cache.c: entries are verified before any byte reaches a driver. */

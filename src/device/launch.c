@@ -104,7 +104,7 @@ clattn_status clattn_enqueue_read(clattn_context *context, const clattn_buffer *
     const cl_int error = clEnqueueReadBuffer(context->queue, buffer->memory, CL_TRUE, offset, size, host, count, count ? waits : NULL, context->out_of_order ? &event : NULL);
     if (error) return clattn_queue_fail(context, error, "clEnqueueReadBuffer");
     clattn_queue_advance(context, event);
-    clattn_programs_save(context);
+    clattn_programs_save_early(context);
     return CLATTN_OK;
 }
 
@@ -141,7 +141,7 @@ clattn_status clattn_finish(clattn_context *context) {
     if (!context || !context->opened) return CLATTN_ERROR_ARGUMENT;
     const cl_int error = clFinish(context->queue);
     if (error) return clattn_queue_fail(context, error, "clFinish");
-    clattn_programs_save(context);
+    clattn_programs_save_early(context);
     return check_last(context);
 }
 

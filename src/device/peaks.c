@@ -1,4 +1,4 @@
-/* What the device can do at best, measured once and kept in the cache directory. */
+/* What the device can do at best, measured once and kept in the cache directory: the larger figures of all measurements. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,8 +201,9 @@ static clattn_status measure_and_store(clattn_context *context, const char *key,
     clattn_peaks found = { 0 };
     const clattn_status status = measure_all(context, &found);
     if (status) return status;
-    *peaks = (clattn_peaks){ .flops = larger(found.flops, peaks->flops), .copy_bytes = larger(found.copy_bytes, peaks->copy_bytes), .read_bytes = larger(found.read_bytes, peaks->read_bytes) };
-    store(context, key, peaks);
+    const clattn_peaks best = { .flops = larger(found.flops, peaks->flops), .copy_bytes = larger(found.copy_bytes, peaks->copy_bytes), .read_bytes = larger(found.read_bytes, peaks->read_bytes) };
+    *peaks = found;
+    store(context, key, &best);
     clattn_log(context, CLATTN_LOG_INFO, "peaks measured: %.1f GFLOP/s, copy %.1f GB/s, read %.1f GB/s", 1e-9 * peaks->flops, 1e-9 * peaks->copy_bytes, 1e-9 * peaks->read_bytes);
     return CLATTN_OK;
 }

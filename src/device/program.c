@@ -216,6 +216,16 @@ void clattn_programs_save(clattn_context *context) {
     if (any) clattn_cache_trim(context);
 }
 
+void clattn_kernels_keep(clattn_context *context) {
+    clattn_programs_save(context);
+}
+
+/* PoCL compiles each kernel once more to give its binary, which would double the time to a first result; its own cache keeps what
+ * a killed process has built. */
+void clattn_programs_save_early(clattn_context *context) {
+    if (!strstr(context->info.platform, "Portable Computing")) clattn_programs_save(context);
+}
+
 void clattn_programs_free(clattn_context *context) {
     while (context->programs) {
         clattn_program *program = context->programs;

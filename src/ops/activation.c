@@ -19,8 +19,8 @@ static clattn_status enqueue_vectors(clattn_call *call, const void *raw) {
     const clattn_activation_args *a = raw;
     const int64_t count = clattn_tensor_count(a->x);
     const size_t groups = (size_t)((count + GROUP_ELEMENTS - 1) / GROUP_ELEMENTS);
-    char options[32];
-    snprintf(options, sizeof options, "-DKIND=%d", (int)a->kind);
+    char options[48];
+    snprintf(options, sizeof options, "-DKIND=%d%s", (int)a->kind, clattn_streams(call, a->out) ? " -DSTREAM" : "");
     return clattn_run_kernel(call, "activation", "vectors", options, 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(a->x), ARG_T(a->out), ARG_I64(count), ARG_I64(GROUP_ELEMENTS));
 }
 

@@ -49,26 +49,33 @@ static additive_sizes sizes_of(const clattn_call *call, const clattn_additive_at
 
 /* ---- Passes before the attention ---- */
 
-static clattn_status make_weights(clattn_call *call, const clattn_additive_attention_args *a, const additive_sizes *s, bool overlap, clattn_tensor *prepared) {
-    const clattn_status status = clattn_scratch(call, prepared, CLATTN_F32, 1, (int64_t[]){ 2 * s->padded + s->vectors + 16 });
-    if (status) return status;
-    return clattn_run_kernel(call, "additive_attention", "prepare", "", 1, (size_t[]){ 1 }, (size_t[]){ 1 }, ARG_T(a->scale), ARG_T(a->bias), ARG_T(prepared), ARG_I64(s->size), ARG_I64(s->vectors), ARG_I32(overlap));
+/* Weights, biases, inverse weights, and a sum per vector or 16 of them. */
+static clattn_status add_prepared(clattn_call *call, const additive_sizes *s, clattn_tensor *prepared) {
+    return clattn_scratch(call, prepared, CLATTN_F32, 1, (int64_t[]){ 3 * s->padded + s->vectors + 16 });
 }
 
-static clattn_status make_keys(clattn_call *call, const clattn_additive_attention_args *a, const additive_sizes *s, clattn_tensor *powers, clattn_tensor *marks) {
-    clattn_status status = clattn_scratch(call, powers, CLATTN_F32, 3, (int64_t[]){ s->batches, s->key_rows, s->padded });
-    if (!status) status = clattn_scratch(call, marks, CLATTN_I32, 2, (int64_t[]){ s->batches, s->key_rows });
-    if (status) return status;
-    return clattn_run_kernel(call, "additive_attention", "keys", "", 1, (size_t[]){ (size_t)(s->batches * s->key_rows) }, (size_t[]){ 1 }, ARG_T(a->key), ARG_T(powers), ARG_T(marks), ARG_I64(s->keys), ARG_I64(s->key_rows), ARG_I64(s->size), ARG_I64(s->padded), ARG_F32(s->factor));
+/* What the attention reads: the weights, the powers of keys and queries, and which of these are too large for which form. */
+typedef struct additive_powers {
+    clattn_tensor prepared, keys, key_marks, queries, folded, plain, query_marks;
+} additive_powers;
+
+static clattn_status add_powers(clattn_call *call, const additive_sizes *s, additive_powers *p) {
+    const int64_t queries[4] = { s->batches, s->blocks, s->padded, 16 };
+    clattn_status status = add_prepared(call, s, &p->prepared);
+    if (!status) status = clattn_scratch(call, &p->keys, CLATTN_F32, 3, (int64_t[]){ s->batches, s->key_rows, s->padded });
+    if (!status) status = clattn_scratch(call, &p->key_marks, CLATTN_I32, 2, (int64_t[]){ s->batches, s->key_rows });
+    if (!status) status = clattn_scratch(call, &p->queries, CLATTN_F32, 4, queries);
+    if (!status) status = clattn_scratch(call, &p->folded, CLATTN_F32, 4, queries);
+    if (!status) status = clattn_scratch(call, &p->plain, CLATTN_F32, 4, queries);
+    return status ? status : clattn_scratch(call, &p->query_marks, CLATTN_I32, 2, queries);
 }
 
-static clattn_status make_queries(clattn_call *call, const clattn_additive_attention_args *a, const additive_sizes *s, const clattn_tensor *prepared, clattn_tensor *powers, clattn_tensor *plain, clattn_tensor *marks) {
-    const int64_t shape[4] = { s->batches, s->blocks, s->padded, 16 };
-    clattn_status status = clattn_scratch(call, powers, CLATTN_F32, 4, shape);
-    if (!status) status = clattn_scratch(call, plain, CLATTN_F32, 4, shape);
-    if (!status) status = clattn_scratch(call, marks, CLATTN_I32, 2, shape);
+static clattn_status make_powers(clattn_call *call, const clattn_additive_attention_args *a, const additive_sizes *s, additive_powers *p) {
+    const int64_t key_groups = s->batches * s->key_rows;
+    const clattn_status status = add_powers(call, s, p);
     if (status) return status;
-    return clattn_run_kernel(call, "additive_attention", "queries", "", 1, (size_t[]){ (size_t)(s->batches * s->blocks) }, (size_t[]){ 1 }, ARG_T(a->query), ARG_T(prepared), ARG_T(powers), ARG_T(plain), ARG_T(marks), ARG_I64(s->queries), ARG_I64(s->blocks), ARG_I64(s->size), ARG_I64(s->padded), ARG_F32(s->factor));
+    return clattn_run_kernel(call, "additive_attention", "before", "", 1, (size_t[]){ (size_t)(1 + key_groups + s->batches * s->blocks) }, (size_t[]){ 1 }, ARG_T(a->query), ARG_T(a->key), ARG_T(a->scale), ARG_T(a->bias), ARG_T(&p->prepared), ARG_T(&p->keys), ARG_T(&p->key_marks), ARG_T(&p->queries), ARG_T(&p->folded), ARG_T(&p->plain), ARG_T(&p->query_marks),
+        ARG_I64(s->queries), ARG_I64(s->blocks), ARG_I64(s->keys), ARG_I64(s->key_rows), ARG_I64(key_groups), ARG_I64(s->size), ARG_I64(s->padded), ARG_F32(s->factor));
 }
 
 /* Values in rows that are a multiple of 16 long: the input itself when it is so already. */
@@ -107,15 +114,14 @@ static const char *step_refusal(const clattn_call *call, const void *raw) {
 static clattn_status attend_cpu(clattn_call *call, const void *raw) {
     const clattn_additive_attention_args *a = raw;
     const additive_sizes s = sizes_of(call, a);
-    clattn_tensor prepared, key_powers, key_marks, powers, plain, marks, values, sums;
-    clattn_status status = make_weights(call, a, &s, false, &prepared);
-    if (!status) status = make_keys(call, a, &s, &key_powers, &key_marks);
-    if (!status) status = make_queries(call, a, &s, &prepared, &powers, &plain, &marks);
+    additive_powers p;
+    clattn_tensor values, sums;
+    clattn_status status = make_powers(call, a, &s, &p);
     if (!status) status = make_values(call, a, &s, &values);
     if (!status) status = clattn_scratch(call, &sums, CLATTN_F32, 4, (int64_t[]){ s.batches, s.blocks, 16, s.value_padded });
     if (status) return status;
     return clattn_run_kernel(call, "additive_attention", "attend", "", 1, (size_t[]){ (size_t)(s.batches * s.blocks) }, (size_t[]){ 1 },
-        ARG_T(&powers), ARG_T(&plain), ARG_T(&marks), ARG_T(&key_powers), ARG_T(a->key), ARG_T(&key_marks), ARG_T(&values), ARG_T(&prepared), ARG_T(a->key_mask), ARG_T(a->query_mask), ARG_T(a->mask), ARG_T(&sums), ARG_T(a->out), ARG_T(a->weights), ARG_T(a->lse),
+        ARG_T(&p.queries), ARG_T(&p.folded), ARG_T(&p.plain), ARG_T(&p.query_marks), ARG_T(&p.keys), ARG_T(a->key), ARG_T(&p.key_marks), ARG_T(&values), ARG_T(&p.prepared), ARG_T(a->key_mask), ARG_T(a->query_mask), ARG_T(a->mask), ARG_T(&sums), ARG_T(a->out), ARG_T(a->weights), ARG_T(a->lse),
         clattn_arg_strides4(a->key_mask), clattn_arg_strides4(a->query_mask), clattn_arg_strides4(a->mask), ARG_I64(s.queries), ARG_I64(s.blocks), ARG_I64(s.keys), ARG_I64(s.key_rows), ARG_I64(s.size), ARG_I64(s.padded), ARG_I64(s.value_size), ARG_I64(s.value_padded), ARG_F32(s.factor), ARG_I32(a->causal));
 }
 
@@ -123,7 +129,8 @@ static clattn_status attend_step(clattn_call *call, const void *raw) {
     const clattn_additive_attention_args *a = raw;
     const additive_sizes s = sizes_of(call, a);
     clattn_tensor prepared, scores;
-    clattn_status status = make_weights(call, a, &s, true, &prepared);
+    clattn_status status = add_prepared(call, &s, &prepared);
+    if (!status) status = clattn_run_kernel(call, "additive_attention", "prepare", "", 1, (size_t[]){ 1 }, (size_t[]){ 1 }, ARG_T(a->scale), ARG_T(a->bias), ARG_T(&prepared), ARG_I64(s.size), ARG_I64(s.vectors));
     if (!status) status = clattn_scratch(call, &scores, CLATTN_F32, 3, (int64_t[]){ s.batches, s.queries, s.keys });
     if (status) return status;
     return clattn_run_kernel(call, "additive_attention", "few", "", 1, (size_t[]){ (size_t)(s.batches * s.queries) }, (size_t[]){ 1 },

@@ -302,18 +302,55 @@ static clattn_status run_rest(clattn_call *call, const attention_problem *p, con
     return status || !a->key_sums ? status : run_sums(call, p, t, groups);
 }
 
+/* Whether no score is changed or taken out, so that all stages before the softmax are one. */
+static bool is_plain(const attention_problem *p) {
+    return !(p->flags & ~ATTENTION_SINKS) && p->left >= p->queries + p->keys && p->right >= p->queries + p->keys;
+}
+
+/* Takes from `rest` what the first pass over the scores can give: weights, and scores where their stage is that of the pass. */
+static void keep_in_passing(const attention_problem *p, clattn_attention_args *rest, clattn_tensor **weights, clattn_tensor **scores) {
+    const bool softmax = rest->scores_stage == CLATTN_SCORES_SOFTMAX, late = rest->scores_stage == CLATTN_SCORES_BIAS || is_plain(p);
+    clattn_tensor **kept_weights = rest->weights ? &rest->weights : softmax ? &rest->scores : NULL;
+    *weights = *scores = NULL;
+    if (kept_weights) {
+        *weights = *kept_weights;
+        *kept_weights = NULL;
+    }
+    if (!softmax && late) {
+        *scores = rest->scores;
+        rest->scores = NULL;
+    }
+}
+
+/* Arguments that a program without them does not have. */
+static size_t add_kept(clattn_arg *args, size_t count, clattn_tensor *weights, clattn_tensor *scores) {
+    if (weights) args[count++] = ARG_T(weights);
+    if (scores) args[count++] = ARG_T(scores);
+    return count;
+}
+
+static clattn_status run_cpu(clattn_call *call, attention_problem *p, const attention_tile *t) {
+    char options[240];
+    clattn_tensor *weights, *scores;
+    const int64_t block = 16 * t->vectors;
+    const size_t groups[] = { (size_t)((p->queries + block - 1) / block), (size_t)(p->batches * p->heads) };
+    keep_in_passing(p, &p->tensors, &weights, &scores);
+    clattn_attention_options(options, sizeof options, p, t, true);
+    const size_t used = strlen(options);
+    snprintf(options + used, sizeof options - used, "%s%s", weights ? " -DWEIGHTS" : "", scores ? " -DSCORES" : "");
+    clattn_arg args[] = { ATTENTION_ARGS(p), ATTENTION_RESULTS(p), ARG_I32(0), ARG_I32(0) };
+    const size_t count = add_kept(args, CLATTN_COUNT(args) - 2, weights, scores);
+    const clattn_status status = clattn_run_kernel_list(call, "attention", "cpu", options, 2, groups, (size_t[]){ 1, 1 }, args, count);
+    return status ? status : run_rest(call, p, t);
+}
+
 static clattn_status enqueue_cpu(clattn_call *call, const void *raw) {
-    char options[200];
     const clattn_attention_args *a = raw;
     attention_problem p = problem_of(call, a);
     const attention_tile t = clattn_attention_tile(call, &p);
-    const int64_t block = 16 * t.vectors;
-    const size_t groups[] = { (size_t)((p.queries + block - 1) / block), (size_t)(p.batches * p.heads) };
     clattn_status status = join_past(call, &p);
     if (!status) status = clattn_attention_pack(call, &p);
-    clattn_attention_options(options, sizeof options, &p, &t, true);
-    if (!status) status = clattn_run_kernel(call, "attention", "cpu", options, 2, groups, ((size_t[]){ 1, 1 }), ATTENTION_ARGS(&p), ATTENTION_RESULTS(&p));
-    if (!status) status = run_rest(call, &p, &t);
+    if (!status) status = run_cpu(call, &p, &t);
     if (!status && a->out && a->out != p.tensors.out) status = clattn_copy(call, a->out, p.tensors.out);
     return status;
 }

@@ -438,6 +438,7 @@ clattn_status clattn_prewarm(clattn_context *context, const char *const *names, 
             done++;
         }
     }
+    clattn_kernels_keep(context);
     if (progress) progress(user, done, total, "done");
     return CLATTN_OK;
 }

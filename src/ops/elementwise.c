@@ -58,7 +58,9 @@ static clattn_status enqueue_rows(clattn_call *call, const void *raw) {
     const clattn_walk walk = walk_of(args);
     const int64_t count = clattn_walk_count(&walk);
     const size_t groups = (size_t)((count + GROUP_ELEMENTS - 1) / GROUP_ELEMENTS);
-    return clattn_run_kernel(call, "elementwise", "rows", options_of(call), 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(args->a), ARG_T(args->b), ARG_T(args->out), clattn_walk_strides(&walk, 1), clattn_walk_strides(&walk, 2), clattn_walk_strides(&walk, 0), clattn_walk_shape(&walk), ARG_I32(walk.rank - 1), ARG_I32(clattn_walk_step(&walk, 1)), ARG_I32(clattn_walk_step(&walk, 2)), ARG_I64(walk.shape[walk.rank - 1]), ARG_I64(count), ARG_I64(GROUP_ELEMENTS));
+    char options[40];
+    snprintf(options, sizeof options, "%s%s", options_of(call), clattn_streams(call, args->out) ? " -DSTREAM" : "");
+    return clattn_run_kernel(call, "elementwise", "rows", options, 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(args->a), ARG_T(args->b), ARG_T(args->out), clattn_walk_strides(&walk, 1), clattn_walk_strides(&walk, 2), clattn_walk_strides(&walk, 0), clattn_walk_shape(&walk), ARG_I32(walk.rank - 1), ARG_I32(clattn_walk_step(&walk, 1)), ARG_I32(clattn_walk_step(&walk, 2)), ARG_I64(walk.shape[walk.rank - 1]), ARG_I64(count), ARG_I64(GROUP_ELEMENTS));
 }
 
 static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {

@@ -5,8 +5,6 @@ enum { ROWS = 4 }; /* as in gates.cl */
 
 /* An image up to this size is still in the cache when its gates are applied. */
 #define CACHED_BYTES ((int64_t)8 << 20)
-/* Outputs from this size on are written past the cache: half the traffic there, twice the time below. */
-#define STREAM_BYTES ((int64_t)10 << 20)
 /* Work for one launch to be worth a group of its own, in elements. */
 #define GROUP_ELEMENTS 16384
 
@@ -41,9 +39,7 @@ static gate_sizes sizes_of(const clattn_call *call, const clattn_gates *g) {
     const bool special = g->kinds >> CLATTN_POOL_LP != 0;
     s.pools = special ? 4 : 2;
     s.pool_options = special ? "-DSPECIAL" : "";
-    /* Other compilers than PoCL's may take the store for an unknown function. */
-    const bool stream = clattn_tensor_count(g->x) * (call->half ? 2 : 4) > STREAM_BYTES && strstr(clattn_call_device(call)->platform, "Portable Computing");
-    snprintf(s.options, sizeof s.options, "%s%s%s", g->channel ? "-DCHANNEL " : "", g->spatial ? "-DSPATIAL " : "", stream ? "-DSTREAM" : "");
+    snprintf(s.options, sizeof s.options, "%s%s%s", g->channel ? "-DCHANNEL " : "", g->spatial ? "-DSPATIAL " : "", clattn_streams(call, g->x) ? "-DSTREAM" : "");
     return s;
 }
 

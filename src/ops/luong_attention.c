@@ -168,6 +168,10 @@ static clattn_status enqueue(clattn_call *call, const void *raw) {
 
 static const clattn_variant variants[] = { { "composed", NULL, enqueue } };
 
+static double weight_count(const clattn_tensor *weight) {
+    return weight ? (double)clattn_tensor_count(weight) : 0;
+}
+
 static void work(const clattn_call *call, const void *raw, double *flops, double *bytes) {
     const clattn_luong_attention_args *a = raw;
     const double b = (double)clattn_dim(call, "B"), q = (double)clattn_dim(call, "Tq"), k = (double)clattn_dim(call, "Tk"), d = (double)clattn_dim(call, "D"), n = (double)clattn_dim(call, "N");
@@ -177,7 +181,7 @@ static void work(const clattn_call *call, const void *raw, double *flops, double
     if (a->score == CLATTN_LUONG_GENERAL) *flops += 2 * b * q * d * n;
     if (a->score == CLATTN_LUONG_CONCAT) *flops += 2 * b * size * (q * d + k * n);
     if (a->w_c) *flops += 2 * b * q * (n + d) * (double)a->w_c->shape[0];
-    *bytes = 4 * b * (q * (d + n) + k * n);
+    *bytes = 4 * (b * (q * (d + n) + k * n) + weight_count(a->w_a) + weight_count(a->w_c) + weight_count(a->w_p));
 }
 
 void clattn_reference_luong_attention(const clattn_call *call, const void *args, clattn_bounds *bounds);

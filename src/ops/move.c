@@ -3,8 +3,8 @@
 
 /* Elements per work-group: enough to pay for its start, few enough to share among the cores. */
 #define GROUP_ELEMENTS 16384
-#define HIGH 16 /* as in cl/move.cl */
-#define WIDE 512
+#define HIGH 64 /* as in cl/move.cl */
+#define WIDE 64
 
 static clattn_walk pair(const clattn_tensor *destination, const clattn_tensor *source) {
     clattn_walk walk;
@@ -58,5 +58,5 @@ clattn_status clattn_move_tiles(clattn_call *call, const clattn_tensor *destinat
     drop_axis(&walk, last);
     drop_axis(&walk, axis);
     const size_t groups = (size_t)(clattn_walk_count(&walk) * across * down);
-    return clattn_run_kernel(call, "move", "tiles", "", 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(source), ARG_T(destination), clattn_walk_strides(&walk, 1), clattn_walk_strides(&walk, 0), clattn_walk_shape(&walk), ARG_I32(walk.rank), ARG_I64(height), ARG_I64(width), ARG_I64(from_pitch), ARG_I64(to_pitch), ARG_I64(across));
+    return clattn_run_kernel(call, "move", "tiles", clattn_streams(call, destination) ? "-DSTREAM" : "", 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(source), ARG_T(destination), clattn_walk_strides(&walk, 1), clattn_walk_strides(&walk, 0), clattn_walk_shape(&walk), ARG_I32(walk.rank), ARG_I64(height), ARG_I64(width), ARG_I64(from_pitch), ARG_I64(to_pitch), ARG_I64(across));
 }

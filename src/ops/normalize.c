@@ -6,19 +6,19 @@
     { .name = "eps", .kind = CLATTN_FIELD_FLOAT, .offset = offsetof(type, eps), .flags = CLATTN_FIELD_NOT_ZERO, .fallback = 1e-5, .low = 0, .high = 3.4e38, .text = "added to the variance; 0 is refused (in C it is the default)" }
 
 static const clattn_field layer_fields[] = {
-    CLATTN_IN(clattn_layer_norm_args, x, "..", 0, "any shape"),
+    CLATTN_IN(clattn_layer_norm_args, x, "..", CLATTN_FIELD_STORED, "any shape"),
     CLATTN_IN(clattn_layer_norm_args, gamma, "*", CLATTN_FIELD_OPTIONAL, "factor, of x's shape from axis on; absent = 1"),
     CLATTN_IN(clattn_layer_norm_args, beta, "*", CLATTN_FIELD_OPTIONAL, "summand, of x's shape from axis on; absent = 0"),
-    CLATTN_OUT(clattn_layer_norm_args, out, "out", "..", 0, "as x"),
+    CLATTN_OUT(clattn_layer_norm_args, out, "out", "..", CLATTN_FIELD_STORED, "as x"),
     CLATTN_PARAM(clattn_layer_norm_args, axis, "axis", CLATTN_FIELD_OPT_INT, -1, -CLATTN_MAX_RANK, CLATTN_MAX_RANK - 1, "the first of the axes normalised together"),
     EPS_FIELD(clattn_layer_norm_args),
 };
 
 static const clattn_field group_fields[] = {
-    CLATTN_IN(clattn_group_norm_args, x, "*", 0, "[B,C,..]: channels on the second axis"),
+    CLATTN_IN(clattn_group_norm_args, x, "*", CLATTN_FIELD_STORED, "[B,C,..]: channels on the second axis"),
     CLATTN_IN(clattn_group_norm_args, gamma, "C", CLATTN_FIELD_OPTIONAL, "factor per channel; absent = 1"),
     CLATTN_IN(clattn_group_norm_args, beta, "C", CLATTN_FIELD_OPTIONAL, "summand per channel; absent = 0"),
-    CLATTN_OUT(clattn_group_norm_args, out, "out", "..", 0, "as x"),
+    CLATTN_OUT(clattn_group_norm_args, out, "out", "..", CLATTN_FIELD_STORED, "as x"),
     { .name = "groups", .kind = CLATTN_FIELD_INT, .offset = offsetof(clattn_group_norm_args, groups), .flags = CLATTN_FIELD_REQUIRED, .low = 1, .high = INT32_MAX, .text = "equal groups of channels, each normalised with all its pixels" },
     EPS_FIELD(clattn_group_norm_args),
 };
@@ -165,17 +165,17 @@ void clattn_reference_rms_norm(const clattn_call *call, const void *args, clattn
 void clattn_reference_group_norm(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
 static const char *const layer_examples[] = { "layer_norm x[5,70] gamma[70] beta[70]", "layer_norm x[5,70]", NULL };
-static const clattn_op_code layer_code = { .infer = infer_layer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_layer_norm, .work = work, .examples = layer_examples };
+static const clattn_op_code layer_code = { .infer = infer_layer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows gpu_row_subgroup gpu_row scalar", .reference = clattn_reference_layer_norm, .work = work, .examples = layer_examples };
 static const clattn_op op_layer_norm = { "layer_norm", "rows to mean 0 and variance 1, times gamma plus beta", "Ba et al. 2016; torch.nn.functional.layer_norm", sizeof(clattn_layer_norm_args), layer_fields, CLATTN_COUNT(layer_fields), &layer_code };
 CLATTN_DEFINE_CALL(layer_norm)
 
 static const char *const rms_examples[] = { "rms_norm x[5,70] gamma[70]", "rms_norm x[5,70]", NULL };
-static const clattn_op_code rms_code = { .infer = infer_layer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_rms_norm, .work = work, .examples = rms_examples };
+static const clattn_op_code rms_code = { .infer = infer_layer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows gpu_row_subgroup gpu_row scalar", .reference = clattn_reference_rms_norm, .work = work, .examples = rms_examples };
 static const clattn_op op_rms_norm = { "rms_norm", "rows to a mean square of 1, times gamma plus beta", "Zhang and Sennrich 2019; torch.nn.functional.rms_norm", sizeof(clattn_rms_norm_args), layer_fields, CLATTN_COUNT(layer_fields), &rms_code };
 CLATTN_DEFINE_CALL(rms_norm)
 
 static const char *const group_examples[] = { "group_norm x[2,6,5,7] gamma[6] beta[6] groups=3", NULL };
-static const clattn_op_code group_code = { .prepare = prepare_group, .infer = infer_group, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_group_norm, .work = work, .examples = group_examples };
+static const clattn_op_code group_code = { .prepare = prepare_group, .infer = infer_group, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows gpu_row_subgroup gpu_row scalar", .reference = clattn_reference_group_norm, .work = work, .examples = group_examples };
 static const clattn_op op_group_norm = { "group_norm", "groups of channels to mean 0 and variance 1, times gamma plus beta", "Wu and He 2018; torch.nn.functional.group_norm", sizeof(clattn_group_norm_args), group_fields, CLATTN_COUNT(group_fields), &group_code };
 CLATTN_DEFINE_CALL(group_norm)
 

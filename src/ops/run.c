@@ -43,7 +43,7 @@ bool clattn_tensor_dense(const clattn_tensor *tensor) {
 
 bool clattn_streams(const clattn_call *call, const clattn_tensor *tensor) {
     const int64_t cached = (int64_t)10 << 20; /* bytes that the last cache may keep for the next kernel */
-    return tensor->dtype == CLATTN_F32 && 4 * clattn_tensor_count(tensor) > cached && strstr(clattn_call_device(call)->platform, "Portable Computing");
+    return (int64_t)clattn_dtype_size(tensor->dtype) * clattn_tensor_count(tensor) > cached && strstr(clattn_call_device(call)->platform, "Portable Computing");
 }
 
 clattn_status clattn_scratch(clattn_call *call, clattn_tensor *tensor, clattn_dtype dtype, int rank, const int64_t *shape) {

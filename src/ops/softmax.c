@@ -2,11 +2,12 @@
 #include "lanes.h"
 
 #define MOST_HELD ((size_t)512 << 10) /* bytes of a row that the caches near a core keep */
+#define SHORT_ROW 1024 /* the latency of the reductions shows up to here */
 
 static const clattn_field fields[] = {
-    CLATTN_IN(clattn_softmax_args, x, "..", 0, "any shape"),
+    CLATTN_IN(clattn_softmax_args, x, "..", CLATTN_FIELD_STORED, "any shape"),
     CLATTN_IN_BOOL(clattn_softmax_args, mask, "*", CLATTN_FIELD_OPTIONAL | CLATTN_FIELD_STRIDED, "broadcast from the right to x; true = counts"),
-    CLATTN_OUT(clattn_softmax_args, out, "out", "..", 0, "as x"),
+    CLATTN_OUT(clattn_softmax_args, out, "out", "..", CLATTN_FIELD_STORED, "as x"),
     CLATTN_PARAM(clattn_softmax_args, axis, "axis", CLATTN_FIELD_OPT_INT, -1, -CLATTN_MAX_RANK, CLATTN_MAX_RANK - 1, "the axis that sums to 1"),
     { .name = "temperature", .kind = CLATTN_FIELD_OPT_FLOAT, .offset = offsetof(clattn_softmax_args, temperature), .flags = CLATTN_FIELD_NOT_ZERO, .fallback = 1, .text = "divides x; not 0" },
 };
@@ -45,11 +46,12 @@ static clattn_status enqueue_rows(clattn_call *call, const void *raw) {
     const int64_t rows = clattn_dim(call, "outer"), length = clattn_dim(call, "length");
     const int64_t per_group = length > 16384 ? 1 : 1 + 16384 / (length + 1);
     const size_t groups = (size_t)((rows + per_group - 1) / per_group);
-    const size_t held = (size_t)(length + 15) / 16 * 64;
+    const int at_once = length <= SHORT_ROW ? 4 : 1;
+    const size_t vectors = (size_t)(length + 15) / 16, held = 64 * vectors * (size_t)at_once;
     const bool holds = strcmp(call->op->name, "softmax") == 0 && held <= MOST_HELD && held <= clattn_call_device(call)->local_memory;
-    char options[64];
-    snprintf(options, sizeof options, "%s%s%s", options_of(call, a), holds ? " -DHOLD" : "", clattn_streams(call, a->out) ? " -DSTREAM" : "");
-    return clattn_run_kernel(call, "softmax", "rows", options, 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(a->x), ARG_T(a->out), ARG_I64(rows), ARG_I64(length), ARG_I64(per_group), ARG_F32(1 / (double)a->temperature.value), ARG_LOCAL(holds ? held : 64));
+    char options[96];
+    snprintf(options, sizeof options, "%s -DROWS=%d%s%s", options_of(call, a), at_once, holds ? " -DHOLD" : "", clattn_streams(call, a->out) ? " -DSTREAM" : "");
+    return clattn_run_kernel(call, "softmax", "rows", options, 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(a->x), ARG_T(a->out), ARG_I64(rows), ARG_I64(length), ARG_I64(per_group), ARG_F32(1 / (double)a->temperature.value), ARG_I64(vectors), ARG_LOCAL(holds ? held : 64));
 }
 
 /* Rows along the last axis, shared among the items of groups. */
@@ -107,12 +109,12 @@ void clattn_reference_softmax(const clattn_call *call, const void *args, clattn_
 void clattn_reference_log_softmax(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
 static const char *const softmax_examples[] = { "softmax x[3,40]", "softmax x[2,5,7] mask[5,7] axis=1", NULL };
-static const clattn_op_code softmax_code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_softmax, .work = work, .examples = softmax_examples };
+static const clattn_op_code softmax_code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows gpu_row_subgroup gpu_row scalar", .reference = clattn_reference_softmax, .work = work, .examples = softmax_examples };
 static const clattn_op op_softmax = { "softmax", "exp(x/temperature) normalised along an axis", "torch.softmax; a row without any finite or unmasked value is 0", sizeof(clattn_softmax_args), fields, CLATTN_COUNT(fields), &softmax_code };
 CLATTN_DEFINE_CALL(softmax)
 
 static const char *const log_softmax_examples[] = { "log_softmax x[3,40]", "log_softmax x[2,5,7] axis=1", NULL };
-static const clattn_op_code log_softmax_code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_log_softmax, .work = work, .examples = log_softmax_examples };
+static const clattn_op_code log_softmax_code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows gpu_row_subgroup gpu_row scalar", .reference = clattn_reference_log_softmax, .work = work, .examples = log_softmax_examples };
 static const clattn_op op_log_softmax = { "log_softmax", "the logarithm of softmax", "torch.log_softmax; -inf where softmax has no value to count", sizeof(clattn_log_softmax_args), fields, CLATTN_COUNT(fields), &log_softmax_code };
 CLATTN_DEFINE_CALL(log_softmax)
 
