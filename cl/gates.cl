@@ -50,6 +50,12 @@ INLINE float pool_block(__global const STORED *x, int n, float *largest) {
         s[0] += v;
         m[0] = VMAX(m[0], v);
     }
+    if (i < n && n >= 16) { /* the last 16, of which the sum has some already */
+        const float16 v = LOAD_16(x + n - 16);
+        s[1] += select((float16)(0.0f), v, lanes16() >= (int16)(16 - (n - i)));
+        m[1] = VMAX(m[1], v);
+        i = n;
+    }
     float sum = sum16((s[0] + s[1]) + (s[2] + s[3]));
     float top = max16(VMAX(VMAX(m[0], m[1]), VMAX(m[2], m[3])));
     for (; i < n; i++) {
@@ -88,6 +94,30 @@ INLINE void pool_plane(__global const STORED *x, long n, __global float *pools, 
 
 /* ---- The channel gate's two layers ---- */
 
+/* The products of the row with `pools` vectors, `apart` from each other. */
+INLINE void dot_pools(__global const float *row, __global const float *vectors, long apart, long n, float *sums) {
+    float16 s[POOLS][2];
+#pragma unroll
+    for (int k = 0; k < POOLS; k++) s[k][0] = s[k][1] = (float16)(0.0f);
+    long i = 0;
+    for (; i + 32 <= n; i += 32) {
+        const float16 a = vload16(0, row + i), b = vload16(1, row + i);
+#pragma unroll
+        for (int k = 0; k < POOLS; k++) {
+            s[k][0] = fma(a, vload16(0, vectors + k * apart + i), s[k][0]);
+            s[k][1] = fma(b, vload16(1, vectors + k * apart + i), s[k][1]);
+        }
+    }
+    for (; i < n; i += 16) {
+        const int rest = (int)min(16L, n - i);
+        const float16 a = load_some(row + i, rest, 0.0f);
+#pragma unroll
+        for (int k = 0; k < POOLS; k++) s[k][0] = fma(a, load_some(vectors + k * apart + i, rest, 0.0f), s[k][0]);
+    }
+#pragma unroll
+    for (int k = 0; k < POOLS; k++) sums[k] = sum16(s[k][0] + s[k][1]);
+}
+
 INLINE float dot_rows(__global const float *a, __global const float *b, long n) {
     float16 s = (float16)(0.0f), t = s;
     long i = 0;
@@ -103,15 +133,21 @@ INLINE float dot_rows(__global const float *a, __global const float *b, long n) 
 
 /* The hidden values of the pools summed: the second layer is linear. */
 INLINE float hidden_value(__global const float *pools, long channels, int kinds, __global const float *row, float bias, int activation) {
-    float sum = 0;
+    float sum = 0, sums[POOLS];
+    dot_pools(row, pools, channels, channels, sums);
     for (int k = 0; k < POOLS; k++)
-        if (kinds >> k & 1) sum += activate(dot_rows(row, pools + k * channels, channels) + bias, activation);
+        if (kinds >> k & 1) sum += activate(sums[k] + bias, activation);
     return sum;
 }
 
-/* The second layer's bias counts once for each pool. */
-INLINE float channel_gate_value(__global const float *hidden, long hidden_count, int kinds, __global const float *row, float bias, int gate) {
-    return activate(dot_rows(row, hidden, hidden_count) + (float)popcount(kinds) * bias, gate);
+/* The gates of `n` channels (at most 16). The second layer's bias counts once for each pool. */
+INLINE void channel_gates(__global const float *hidden, long hidden_count, int kinds, __global const float *rows, __global const float *bias, int n, int gate, __global float *to) {
+    float sums[16];
+    for (int i = 0; i < n; i++) sums[i] = dot_rows(rows + i * hidden_count, hidden, hidden_count) + (bias ? (float)popcount(kinds) * bias[i] : 0.0f);
+    ROLL for (int i = n; i < 16; i++) sums[i] = 0.0f;
+    const float16 v = activate_16(vload16(0, sums), gate);
+    if (n == 16) vstore16(v, 0, to);
+    else store_some(v, n, to);
 }
 
 /* ---- Maximum and mean over the channels ---- */
@@ -283,6 +319,10 @@ INLINE void apply_plane(__global const STORED *x, __global STORED *out, float ch
         for (int j = 0; j < 64; j += 16) STREAM_16(GATED_16(LOAD_16(x + i + j) * channel, i + j), out + i + j);
     }
     for (; i + 16 <= n; i += 16) STREAM_16(GATED_16(LOAD_16(x + i) * channel, i), out + i);
+    if (i < n && n >= 16) { /* the last 16, some of them once more */
+        STORE_16(GATED_16(LOAD_16(x + n - 16) * channel, n - 16), out + n - 16);
+        return;
+    }
     for (; i < n; i++) STORE_1(GATED(LOAD_1(x + i) * channel, i), out + i);
 }
 
@@ -322,7 +362,7 @@ SINGLE void gate(IN(hidden), IN(w2), IN(b2), OUT(channel_gate), const long chann
     SHIFT(w2);
     SHIFT(channel_gate);
     const long image = get_group_id(1), first = get_group_id(0) * per_group, last = min(channels, first + per_group);
-    for (long c = first; c < last; c++) channel_gate[image * channels + c] = channel_gate_value(hidden + image * hidden_count, hidden_count, kinds, w2 + c * hidden_count, b2 ? b2[b2_offset + c] : 0.0f, gate_kind);
+    for (long c = first; c < last; c += 16) channel_gates(hidden + image * hidden_count, hidden_count, kinds, w2 + c * hidden_count, b2 ? b2 + b2_offset + c : 0, (int)min(16L, last - c), gate_kind, channel_gate + image * channels + c);
 }
 #endif
 
@@ -386,7 +426,7 @@ SINGLE void image(IN_STORED(x), IN(w1), IN(b1), IN(w2), IN(b2), IN(weight), IN_N
     hidden += hidden_offset + n * hidden_count;
     for (long c = 0; c < channels; c++) pool_plane(x + c * plane, plane, pools + c, channels);
     for (long r = 0; r < hidden_count; r++) hidden[r] = hidden_value(pools, channels, kinds, w1 + r * channels, b1 ? b1[b1_offset + r] : 0.0f, activation);
-    for (long c = 0; c < channels; c++) channel_gate[c] = channel_gate_value(hidden, hidden_count, kinds, w2 + c * hidden_count, b2 ? b2[b2_offset + c] : 0.0f, gate_kind);
+    for (long c = 0; c < channels; c += 16) channel_gates(hidden, hidden_count, kinds, w2 + c * hidden_count, b2 ? b2 + b2_offset + c : 0, (int)min(16L, channels - c), gate_kind, channel_gate + c);
 #endif
     if (until == UNTIL_CHANNEL_GATE) return;
 #ifdef SPATIAL

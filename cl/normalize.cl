@@ -164,6 +164,14 @@ INLINE float centre(__global const STORED *in, int n, int length, int lane, int 
 #else
 #define ENTRY(c) (c)
 #endif
+/* -DNEAR_FACTORS: a row has no more channels than lanes; their factors are read once and lie behind what the reductions share. */
+#ifdef NEAR_FACTORS
+#define GAMMA_AT(c) gammas[ENTRY(c)]
+#define BETA_AT(c) betas[ENTRY(c)]
+#else
+#define GAMMA_AT(c) g[ENTRY(c)]
+#define BETA_AT(c) b[ENTRY(c)]
+#endif
 
 /* An element is read once where the row can be held, else for the statistics and again for its result. */
 __kernel void gpu_row(IN_STORED(x), IN(gamma), IN(beta), OUT_STORED(out), const long rows_total, const int length, const int area, const long groups, const int lanes, const float eps, __local float *shared) {
@@ -174,6 +182,17 @@ __kernel void gpu_row(IN_STORED(x), IN(gamma), IN(beta), OUT_STORED(out), const 
     __global const STORED *in = x + x_offset + row * length, *g = gamma + gamma_offset + entry, *b = beta + beta_offset + entry;
     __global STORED *to = out + out_offset + row * length;
     float more = 0;
+#ifdef NEAR_FACTORS
+    __local float *gammas = shared + get_local_size(0) + (get_local_id(0) - lane), *betas = gammas + get_local_size(0);
+    if (lane < length / area) {
+#ifdef GAMMA
+        gammas[lane] = g[lane];
+#endif
+#ifdef BETA
+        betas[lane] = b[lane];
+#endif
+    }
+#endif
 #ifdef HELD
     float v[HELD];
     UNROLL for (int i = 0; i < HELD; i++) v[i] = lane + i * lanes < n ? LOAD_1(in + lane + i * lanes) : 0.0f;
@@ -197,10 +216,10 @@ __kernel void gpu_row(IN_STORED(x), IN(gamma), IN(beta), OUT_STORED(out), const 
         float result = ((LOAD_1(in + c) - shift) - more) * scale;
 #endif
 #ifdef GAMMA
-        result *= g[ENTRY(c)];
+        result *= GAMMA_AT(c);
 #endif
 #ifdef BETA
-        result += b[ENTRY(c)];
+        result += BETA_AT(c);
 #endif
         STORE_1(result, to + c);
     }

@@ -24,6 +24,7 @@ NO_FMA = {
     "pool2d": "maxima and sums of windows",
     "planes": "sums of planes",
     "channel_pool": "maxima and sums over channels",
+    "reduce": "sums and extremes of rows",
 }
 # Kernels that compute nothing: whatever form they have.
 COPIES = {

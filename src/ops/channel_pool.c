@@ -1,5 +1,5 @@
 /* channel_pool: maximum and mean over the channels of each pixel. */
-#include "op.h"
+#include "planes_gpu.h"
 
 static const char *const kind_words[] = { "mean", "max", NULL }; /* clattn_pool_kind: avg, max; it has no others */
 
@@ -43,6 +43,16 @@ static clattn_status enqueue_strips(clattn_call *call, const void *raw) {
     return clattn_run_kernel(call, "channel_pool", "strips", "-DSTRIP=448", 2, ((size_t[]){ (size_t)strips, (size_t)a->x->shape[0] }), ((size_t[]){ 1, 1 }), ARG_T(a->x), ARG_T(a->out), ARG_I64(a->x->shape[1]), ARG_I64(pixels), ARG_I32(plane_of(a, CLATTN_POOL_MAX)), ARG_I32(plane_of(a, CLATTN_POOL_AVG)), ARG_I32(a->kinds.count));
 }
 
+static const char *gpu_refusal(const clattn_call *call, const void *raw) {
+    const clattn_channel_pool_args *a = raw;
+    return clattn_planes_channels_refusal(call, a->x);
+}
+
+static clattn_status enqueue_gpu(clattn_call *call, const void *raw) {
+    const clattn_channel_pool_args *a = raw;
+    return clattn_planes_channels(call, a->x, NULL, a->out, plane_of(a, CLATTN_POOL_MAX), plane_of(a, CLATTN_POOL_AVG), a->kinds.count);
+}
+
 static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {
     const clattn_channel_pool_args *a = raw;
     const int64_t pixels = a->x->shape[2] * a->x->shape[3], count = a->x->shape[0] * pixels;
@@ -51,6 +61,7 @@ static clattn_status enqueue_scalar(clattn_call *call, const void *raw) {
 
 static const clattn_variant variants[] = {
     { "strips", strips_refusal, enqueue_strips },
+    { "gpu", gpu_refusal, enqueue_gpu },
     { "scalar", NULL, enqueue_scalar },
 };
 

@@ -1,5 +1,5 @@
 /* efficient_channel_attention: the channels' means, a convolution along the channels, and a product. */
-#include "op.h"
+#include "planes_gpu.h"
 
 #define KERNEL_LIMIT 1048576
 
@@ -17,31 +17,64 @@ static clattn_status infer(clattn_call *call, const void *raw) {
     return CLATTN_OK;
 }
 
-static clattn_status make_gate(clattn_call *call, const clattn_efficient_channel_attention_args *a, const clattn_tensor *gate) {
-    const int64_t images = a->x->shape[0], channels = a->x->shape[1], count = images * channels;
-    clattn_tensor means;
-    clattn_status status = clattn_scratch(call, &means, CLATTN_F32, 4, (int64_t[]){ images, channels, 1, 1 });
-    if (!status && count) status = clattn_global_pool2d(call->context, &(clattn_global_pool2d_args){ .x = a->x, .out = &means });
-    if (status) return status;
-    return clattn_run_kernel(call, "efficient_channel_attention", "gate", "", 1, (size_t[]){ (size_t)count }, (size_t[]){ 0 }, ARG_T(&means), ARG_T(a->weight), ARG_T(gate), ARG_I64(channels), ARG_I64(a->weight->shape[2]), ARG_I64(count));
+/* The gate of the channels' means, which the caller asks for or which is scratch. */
+static clattn_status make_gate(clattn_call *call, const clattn_efficient_channel_attention_args *a, const clattn_tensor *means, clattn_tensor *gate) {
+    const int64_t channels = a->x->shape[1], count = a->x->shape[0] * channels;
+    clattn_status status = CLATTN_OK;
+    if (a->gate) *gate = *a->gate;
+    else status = clattn_scratch(call, gate, CLATTN_F32, 2, a->x->shape);
+    return status ? status : clattn_run_kernel(call, "efficient_channel_attention", "gate", "", 1, (size_t[]){ (size_t)count }, (size_t[]){ 0 }, ARG_T(means), ARG_T(a->weight), ARG_T(gate), ARG_I64(channels), ARG_I64(a->weight->shape[2]), ARG_I64(count));
 }
 
-static clattn_status enqueue(clattn_call *call, const void *raw) {
-    const clattn_efficient_channel_attention_args *a = raw;
-    clattn_tensor gate;
-    clattn_status status = CLATTN_OK;
-    if (a->gate) gate = *a->gate;
-    else status = clattn_scratch(call, &gate, CLATTN_F32, 2, a->x->shape);
-    if (!status) status = make_gate(call, a, &gate);
-    if (status || !a->out || !clattn_tensor_count(a->x)) return status;
+static clattn_status make_means(clattn_call *call, const clattn_efficient_channel_attention_args *a, clattn_tensor *means) {
+    return clattn_scratch(call, means, CLATTN_F32, 4, (int64_t[]){ a->x->shape[0], a->x->shape[1], 1, 1 });
+}
+
+/* ---- From the operations that there are ---- */
+
+static clattn_status multiply(clattn_call *call, const clattn_efficient_channel_attention_args *a, clattn_tensor gate) {
+    if (!a->out || !clattn_tensor_count(a->x)) return CLATTN_OK;
     /* [B,C] as [B,C,1,1] */
     gate.rank = 4;
     gate.shape[2] = gate.shape[3] = gate.strides[2] = gate.strides[3] = 1;
     return clattn_multiply(call->context, &(clattn_multiply_args){ .a = a->x, .b = &gate, .out = a->out });
 }
 
+static clattn_status enqueue_steps(clattn_call *call, const void *raw) {
+    const clattn_efficient_channel_attention_args *a = raw;
+    clattn_tensor means, gate;
+    clattn_status status = make_means(call, a, &means);
+    if (!status && clattn_tensor_count(&means)) status = clattn_global_pool2d(call->context, &(clattn_global_pool2d_args){ .x = a->x, .out = &means });
+    if (!status) status = make_gate(call, a, &means, &gate);
+    return status ? status : multiply(call, a, gate);
+}
+
+static const char *cpu_refusal(const clattn_call *call, const void *raw) {
+    (void)raw;
+    return clattn_call_cpu(call, 0) ? NULL : "the device is not a CPU";
+}
+
+/* ---- gpu ---- */
+
+static const char *gpu_refusal(const clattn_call *call, const void *raw) {
+    const clattn_efficient_channel_attention_args *a = raw;
+    return clattn_tensor_dense(a->x) ? clattn_planes_refusal(call, a->x) : "x is not contiguous";
+}
+
+static clattn_status enqueue_gpu(clattn_call *call, const void *raw) {
+    const clattn_efficient_channel_attention_args *a = raw;
+    clattn_tensor means, gate;
+    clattn_status status = make_means(call, a, &means);
+    if (!status) status = clattn_planes_pool(call, a->x, 1 << CLATTN_POOL_AVG, &means, false);
+    if (!status) status = make_gate(call, a, &means, &gate);
+    if (status || !a->out) return status;
+    return clattn_tensor_dense(a->out) ? clattn_planes_scale(call, a->x, &gate, a->out) : multiply(call, a, gate);
+}
+
 static const clattn_variant variants[] = {
-    { "steps", NULL, enqueue },
+    { "cpu", cpu_refusal, enqueue_steps },
+    { "gpu", gpu_refusal, enqueue_gpu },
+    { "steps", NULL, enqueue_steps },
 };
 
 static void work(const clattn_call *call, const void *raw, double *flops, double *bytes) {

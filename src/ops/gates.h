@@ -26,8 +26,10 @@ void clattn_gates_work(const clattn_call *call, const clattn_gates *gates, doubl
 /* The variants. */
 const char *clattn_gates_image_refusal(const clattn_call *call, const clattn_gates *gates);
 const char *clattn_gates_cpu_refusal(const clattn_call *call, const clattn_gates *gates);
+const char *clattn_gates_gpu_refusal(const clattn_call *call, const clattn_gates *gates);
 clattn_status clattn_gates_image(clattn_call *call, const clattn_gates *gates);
 clattn_status clattn_gates_cpu(clattn_call *call, const clattn_gates *gates);
+clattn_status clattn_gates_gpu(clattn_call *call, const clattn_gates *gates);
 clattn_status clattn_gates_scalar(clattn_call *call, const clattn_gates *gates);
 
 /* Defines <name>_variants, <name>_work and declares the reference of an operation that clattn_gates_<name> describes. */
@@ -44,12 +46,15 @@ clattn_status clattn_gates_scalar(clattn_call *call, const clattn_gates *gates);
 #define CLATTN_GATES_DEFINE(name)                                                                                      \
     CLATTN_GATES_REFUSAL(name, image_refusal)                                                                          \
     CLATTN_GATES_REFUSAL(name, cpu_refusal)                                                                            \
+    CLATTN_GATES_REFUSAL(name, gpu_refusal)                                                                            \
     CLATTN_GATES_VARIANT(name, image)                                                                                  \
     CLATTN_GATES_VARIANT(name, cpu)                                                                                    \
+    CLATTN_GATES_VARIANT(name, gpu)                                                                                    \
     CLATTN_GATES_VARIANT(name, scalar)                                                                                 \
     static const clattn_variant name##_variants[] = {                                                                  \
         { "cpu_image", name##_image_refusal, name##_image },                                                           \
         { "cpu", name##_cpu_refusal, name##_cpu },                                                                     \
+        { "gpu", name##_gpu_refusal, name##_gpu },                                                                     \
         { "scalar", NULL, name##_scalar },                                                                             \
     };                                                                                                                 \
     static void name##_work(const clattn_call *call, const void *args, double *flops, double *bytes) {                 \

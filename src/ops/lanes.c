@@ -52,7 +52,7 @@ clattn_status clattn_lanes_choose(clattn_call *call, const char *source, const c
         l->lanes = lanes_for(length, most);
         l->items = subgroups ? (size_t)l->lanes : most;
         set_options(l, options, length, holds, subgroups);
-        status = clattn_kernel_items(call->context, source, kernel, l->options, &limit);
+        status = clattn_call_kernel_items(call, source, kernel, l->options, &limit);
     }
     const int64_t each = (int64_t)l->items / l->lanes;
     l->groups = (size_t)((rows + each - 1) / each);

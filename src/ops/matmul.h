@@ -15,10 +15,6 @@ typedef struct clattn_product {
 
 clattn_product clattn_product_of(const clattn_call *call, const void *args);
 
-static inline int64_t clattn_ceil_div(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
-}
-
 static inline clattn_arg clattn_arg_i64x8(const int64_t values[8]) {
     clattn_arg arg = { .kind = CLATTN_ARG_I64X8 };
     memcpy(arg.as.i64, values, 8 * sizeof values[0]);

@@ -1,5 +1,6 @@
 /* layer_norm, rms_norm and group_norm: rows normalised by their own statistics. */
 #include "dims.h"
+#include "gpu.h"
 #include "lanes.h"
 
 #define EPS_FIELD(type) \
@@ -124,12 +125,19 @@ static const char *gpu_row_subgroup_refusal(const clattn_call *call, const void 
     return clattn_lanes_refusal(call, clattn_dim(call, "rows"), clattn_dim(call, "length"), true);
 }
 
+#define FEWEST_LANES 32 /* that rows of so many elements are given */
+
 static clattn_status run_shared(clattn_call *call, const void *raw, bool subgroups) {
     const rows r = rows_of(call, raw);
     char options[64];
     clattn_lanes l;
-    const clattn_status status = clattn_lanes_choose(call, "normalize", "gpu_row", options_of(call, &r, true, options, sizeof options), r.count, r.length, true, subgroups, &l);
-    return status ? status : clattn_run_kernel(call, "normalize", "gpu_row", l.options, 1, (size_t[]){ l.groups * l.items }, (size_t[]){ l.items }, ARG_T(r.x), ARG_T(r.gamma), ARG_T(r.beta), ARG_T(r.out), ARG_I64(r.count), ARG_I32(r.length), ARG_I32(r.area), ARG_I64(r.groups), ARG_I32(l.lanes), ARG_F32(r.eps), ARG_LOCAL(4 * l.items));
+    options_of(call, &r, true, options, sizeof options);
+    const bool few = r.area > 1 && r.length >= FEWEST_LANES && r.length / r.area <= FEWEST_LANES && (r.gamma || r.beta);
+    const bool near = few && clattn_call_device(call)->max_work_group >= FEWEST_LANES && !clattn_call_gpu(call)->local_is_memory;
+    if (near) strcat(options, " -DNEAR_FACTORS");
+    clattn_status status = clattn_lanes_choose(call, "normalize", "gpu_row", options, r.count, r.length, true, subgroups, &l);
+    if (!status && near && l.lanes < FEWEST_LANES) status = clattn_call_fail(call, CLATTN_ERROR_UNSUPPORTED, "gpu_row: the kernel is granted %zu items", l.items);
+    return status ? status : clattn_run_kernel(call, "normalize", "gpu_row", l.options, 1, (size_t[]){ l.groups * l.items }, (size_t[]){ l.items }, ARG_T(r.x), ARG_T(r.gamma), ARG_T(r.beta), ARG_T(r.out), ARG_I64(r.count), ARG_I32(r.length), ARG_I32(r.area), ARG_I64(r.groups), ARG_I32(l.lanes), ARG_F32(r.eps), ARG_LOCAL((near ? 12 : 4) * l.items));
 }
 
 static clattn_status enqueue_gpu_row(clattn_call *call, const void *raw) {

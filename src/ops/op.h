@@ -107,6 +107,10 @@ extern const char *const clattn_pool_words[]; /* avg max lp lse */
 
 /* ---- For enqueue functions ---- */
 
+static inline int64_t clattn_ceil_div(int64_t a, int64_t b) {
+    return (a + b - 1) / b;
+}
+
 const clattn_device_info *clattn_call_device(const clattn_call *call);
 /* True on CPU devices with at least `local_bytes` of local memory: where work-groups of one with float16 are the fast form. */
 bool clattn_call_cpu(const clattn_call *call, size_t local_bytes);
@@ -157,6 +161,8 @@ clattn_arg clattn_arg_broadcast4(const clattn_tensor *tensor, int rank, const in
  * global sizes in work-items; local 0 lets clattn choose (the kernel compares its id with a count). */
 #define clattn_run_kernel(call, source_name, kernel_name, option_text, dims_count, global_sizes, local_sizes, ...)     \
     clattn_run_kernel_list((call), (source_name), (kernel_name), (option_text), (dims_count), (global_sizes), (local_sizes), (clattn_arg[]){ __VA_ARGS__ }, sizeof((clattn_arg[]){ __VA_ARGS__ }) / sizeof(clattn_arg))
+/* The most work-items of a group of that kernel as the call would run it; it is built if need be. */
+clattn_status clattn_call_kernel_items(clattn_call *call, const char *source, const char *kernel, const char *options, size_t *items);
 clattn_status clattn_run_kernel_list(clattn_call *call, const char *source, const char *kernel, const char *options, int dimensions, const size_t *global, const size_t *local, const clattn_arg *args, size_t count);
 
 #endif

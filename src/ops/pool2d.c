@@ -1,4 +1,6 @@
 /* max_pool2d, avg_pool2d: windows over planes; global_pool2d: whole planes. */
+#include "gpu.h"
+#include "planes_gpu.h"
 #include "window.h"
 
 /* ---- Windows ---- */
@@ -121,8 +123,97 @@ static clattn_status enqueue_rows(clattn_call *call, const void *raw) {
     return enqueue_scalar_one(call, &p, "-DINDEX", p.indices);
 }
 
+/* ---- Windows from tiles in local memory ---- */
+
+/* A group: wide x (tall * down) outputs in each of several planes, and what their windows cover in one. */
+typedef struct gpu_tile {
+    int64_t items, wide, tall, down, rows, pitch;
+} gpu_tile;
+
+#define FEW_ITEMS 64       /* fewer leave NVIDIA too few warps */
+#define USUAL_LOCAL 8192   /* bytes: with more, groups are too few to hide latency */
+#define MOST_LOCAL 16384
+
+static int64_t next_power_of_two(int64_t least) {
+    int64_t power = 1;
+    while (power < least) power *= 2;
+    return power;
+}
+
+static int64_t smaller(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+static gpu_tile tile_of(const clattn_call *call, const pool *p, int64_t items, int64_t down) {
+    const int64_t across = next_power_of_two(clattn_dim(call, "OW")), high = next_power_of_two(clattn_dim(call, "OH"));
+    gpu_tile t = { .items = items, .wide = smaller(across, 32), .down = down };
+    t.tall = smaller(high, items / t.wide);
+    t.down = smaller(down, high / t.tall);
+    t.rows = (t.tall * t.down - 1) * p->window.stride[0] + clattn_window_span(&p->window, 0);
+    t.pitch = (t.wide - 1) * p->window.stride[1] + clattn_window_span(&p->window, 1);
+    return t;
+}
+
+static int64_t tile_planes(const gpu_tile *t) {
+    return t->items / (t->wide * t->tall);
+}
+
+static double tile_bytes(const gpu_tile *t) {
+    return 4.0 * (double)tile_planes(t) * (double)t->rows * (double)t->pitch;
+}
+
+static double tile_groups(const clattn_call *call, const pool *p, const gpu_tile *t) {
+    return (double)clattn_ceil_div(clattn_dim(call, "OW"), t->wide) * (double)clattn_ceil_div(clattn_dim(call, "OH"), t->tall * t->down) * (double)clattn_ceil_div(p->x->shape[0] * p->x->shape[1], tile_planes(t));
+}
+
+/* Taller tiles read less twice, as long as there are groups enough; fewer items than `most` where the windows are large. */
+static gpu_tile choose_tile(const clattn_call *call, const pool *p, int64_t most) {
+    gpu_tile t = { 0 };
+    for (int64_t items = most; items == most || items >= FEW_ITEMS; items /= 2)
+        for (int64_t down = 8; down; down /= 2) {
+            t = tile_of(call, p, items, down);
+            if (tile_bytes(&t) <= USUAL_LOCAL && (down == 1 || tile_groups(call, p, &t) >= (double)clattn_planes_groups(call))) return t;
+        }
+    return t;
+}
+
+static const char *tile_refusal(const clattn_call *call, const pool *p, const gpu_tile *t) {
+    const size_t local = clattn_call_device(call)->local_memory;
+    if (tile_bytes(t) > (local < MOST_LOCAL ? (double)local : MOST_LOCAL)) return "a few windows do not fit local memory";
+    if (t->rows * t->pitch > t->wide * t->tall * t->down * p->window.kernel[0] * p->window.kernel[1]) return "the windows leave out more of the input than they share";
+    return tile_groups(call, p, t) > 2147483647.0 ? "there are more than 2^31 tiles" : NULL;
+}
+
+static const char *gpu_refusal(const clattn_call *call, const void *raw) {
+    const pool p = pool_of(call, raw);
+    const gpu_tile t = choose_tile(call, &p, (int64_t)clattn_planes_items(call));
+    if (clattn_call_gpu(call)->local_is_memory) return "local memory is as far as any: what windows share is as near in the cache";
+    if (clattn_call_device(call)->max_work_group < CLATTN_LEAST_ITEMS) return "the device's work-groups have fewer than 32 items";
+    if ((double)p.x->shape[2] * (double)p.x->shape[3] > 1 << 30) return "a plane has more than 2^30 pixels";
+    return tile_refusal(call, &p, &t);
+}
+
+static clattn_status enqueue_gpu(clattn_call *call, const void *raw) {
+    const pool p = pool_of(call, raw);
+    char options[80];
+    size_t limit, most = 2 * clattn_planes_items(call);
+    gpu_tile t;
+    clattn_status status;
+    do {
+        most /= 2;
+        t = choose_tile(call, &p, (int64_t)most);
+        snprintf(options, sizeof options, "%s%s -DGROUP=%d -DWIDE=%d -DTALL=%d", p.max ? "-DMAX" : "-DAVG", p.indices ? " -DINDEX" : "", (int)t.items, (int)t.wide, (int)t.tall);
+        status = clattn_call_kernel_items(call, "pool2d_gpu", "gpu", options, &limit);
+    } while (!status && (size_t)t.items > limit && most > CLATTN_LEAST_ITEMS);
+    const char *why = status ? NULL : tile_refusal(call, &p, &t);
+    if (why) return clattn_call_fail(call, CLATTN_ERROR_UNSUPPORTED, "%s", why);
+    return status ? status : clattn_run_kernel(call, "pool2d_gpu", "gpu", options, 1, (size_t[]){ (size_t)tile_groups(call, &p, &t) * (size_t)t.items }, (size_t[]){ (size_t)t.items }, ARG_T(p.x), ARG_T(p.out), ARG_T(p.indices), sizes_arg(call, &p), clattn_window_arg(&p.window), ARG_I64(p.x->shape[0] * p.x->shape[1]), ARG_I32(t.down), ARG_I32(t.rows), ARG_I32(t.pitch),
+        ARG_I32(clattn_ceil_div(clattn_dim(call, "OW"), t.wide)), ARG_I32(clattn_ceil_div(clattn_dim(call, "OH"), t.tall * t.down)), ARG_LOCAL((size_t)tile_bytes(&t)));
+}
+
 static const clattn_variant variants[] = {
     { "rows", rows_refusal, enqueue_rows },
+    { "gpu", gpu_refusal, enqueue_gpu },
     { "scalar", NULL, enqueue_scalar },
 };
 
@@ -137,12 +228,12 @@ void clattn_reference_max_pool2d(const clattn_call *call, const void *args, clat
 void clattn_reference_avg_pool2d(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
 static const char *const max_examples[] = { "max_pool2d x[1,4,28,28] kernel=2", "max_pool2d x[1,4,28,28] kernel=3 stride=2 padding=1 -> out indices", NULL };
-static const clattn_op_code max_code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows scalar", .reference = clattn_reference_max_pool2d, .work = work, .examples = max_examples };
+static const clattn_op_code max_code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows gpu scalar", .reference = clattn_reference_max_pool2d, .work = work, .examples = max_examples };
 static const clattn_op op_max_pool2d = { "max_pool2d", "maximum over windows", "torch.nn.functional.max_pool2d", sizeof(clattn_max_pool2d_args), max_fields, CLATTN_COUNT(max_fields), &max_code };
 CLATTN_DEFINE_CALL(max_pool2d)
 
 static const char *const avg_examples[] = { "avg_pool2d x[1,4,28,28] kernel=2", "avg_pool2d x[1,4,28,28] kernel=3 stride=2 padding=1", NULL };
-static const clattn_op_code avg_code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows scalar", .reference = clattn_reference_avg_pool2d, .work = work, .examples = avg_examples };
+static const clattn_op_code avg_code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows gpu scalar", .reference = clattn_reference_avg_pool2d, .work = work, .examples = avg_examples };
 static const clattn_op op_avg_pool2d = { "avg_pool2d", "mean over windows", "torch.nn.functional.avg_pool2d", sizeof(clattn_avg_pool2d_args), avg_fields, CLATTN_COUNT(avg_fields), &avg_code };
 CLATTN_DEFINE_CALL(avg_pool2d)
 
@@ -173,6 +264,16 @@ static clattn_status enqueue_planes(clattn_call *call, const void *raw) {
     return clattn_run_kernel(call, "pool2d", special(a) ? "planes_special" : "planes", global_options[a->kind], 1, (size_t[]){ (size_t)((planes + per_group - 1) / per_group) }, (size_t[]){ 1 }, ARG_T(a->x), ARG_T(a->out), ARG_I64(planes), ARG_I64(size), ARG_I64(per_group));
 }
 
+static const char *global_gpu_refusal(const clattn_call *call, const void *raw) {
+    const clattn_global_pool2d_args *a = raw;
+    return clattn_planes_refusal(call, a->x);
+}
+
+static clattn_status enqueue_global_gpu(clattn_call *call, const void *raw) {
+    const clattn_global_pool2d_args *a = raw;
+    return clattn_planes_pool(call, a->x, 1 << a->kind, a->out, true);
+}
+
 static clattn_status enqueue_global_scalar(clattn_call *call, const void *raw) {
     const clattn_global_pool2d_args *a = raw;
     const int64_t planes = a->x->shape[0] * a->x->shape[1];
@@ -181,6 +282,7 @@ static clattn_status enqueue_global_scalar(clattn_call *call, const void *raw) {
 
 static const clattn_variant global_variants[] = {
     { "planes", planes_refusal, enqueue_planes },
+    { "gpu", global_gpu_refusal, enqueue_global_gpu },
     { "scalar", NULL, enqueue_global_scalar },
 };
 
@@ -194,7 +296,7 @@ static void global_work(const clattn_call *call, const void *raw, double *flops,
 void clattn_reference_global_pool2d(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
 static const char *const global_examples[] = { "global_pool2d x[2,5,7,7]", "global_pool2d x[2,5,7,7] kind=max", "global_pool2d x[2,5,7,7] kind=lp", "global_pool2d x[2,5,7,7] kind=lse", NULL };
-static const clattn_op_code global_code = { .variants = global_variants, .variant_count = CLATTN_COUNT(global_variants), .half = "planes scalar", .reference = clattn_reference_global_pool2d, .work = global_work, .examples = global_examples };
+static const clattn_op_code global_code = { .variants = global_variants, .variant_count = CLATTN_COUNT(global_variants), .half = "planes gpu scalar", .reference = clattn_reference_global_pool2d, .work = global_work, .examples = global_examples };
 static const clattn_op op_global_pool2d = { "global_pool2d", "mean, maximum, 2-norm or log-sum-exp over all pixels of a plane", "torch.nn.functional.adaptive_avg_pool2d, adaptive_max_pool2d, lp_pool2d; torch.logsumexp", sizeof(clattn_global_pool2d_args), global_fields, CLATTN_COUNT(global_fields), &global_code };
 CLATTN_DEFINE_CALL(global_pool2d)
 

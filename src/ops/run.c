@@ -91,10 +91,23 @@ clattn_arg clattn_arg_broadcast4(const clattn_tensor *tensor, int rank, const in
     return broadcast(tensor, rank, shape, CLATTN_ARG_I64X4);
 }
 
+/* `options`, or in `text` the same with -DHALF where the call's kernels take f16 themselves; NULL: they are too long. */
+static const char *stored_options(const clattn_call *call, const char *options, char text[512]) {
+    if (!call->half) return options;
+    return snprintf(text, 512, "%s -DHALF", options) < 512 ? text : NULL;
+}
+
+clattn_status clattn_call_kernel_items(clattn_call *call, const char *source, const char *kernel, const char *options, size_t *items) {
+    char text[512];
+    const char *stored = stored_options(call, options, text);
+    return stored ? clattn_kernel_items(call->context, source, kernel, stored, items) : clattn_call_fail(call, CLATTN_ERROR_UNSUPPORTED, "the options of kernel %s are too long", kernel);
+}
+
 clattn_status clattn_run_kernel_list(clattn_call *call, const char *source, const char *kernel, const char *options, int dimensions, const size_t *global, const size_t *local, const clattn_arg *args, size_t count) {
-    char half_options[512];
-    if (call->half && snprintf(half_options, sizeof half_options, "%s -DHALF", options) >= (int)sizeof half_options) return clattn_call_fail(call, CLATTN_ERROR_UNSUPPORTED, "the options of kernel %s are too long", kernel);
-    clattn_launch_info info = { .source = source, .kernel = kernel, .options = call->half ? half_options : options, .dimensions = dimensions, .args = args, .arg_count = count };
+    char text[512];
+    const char *stored = stored_options(call, options, text);
+    if (!stored) return clattn_call_fail(call, CLATTN_ERROR_UNSUPPORTED, "the options of kernel %s are too long", kernel);
+    clattn_launch_info info = { .source = source, .kernel = kernel, .options = stored, .dimensions = dimensions, .args = args, .arg_count = count };
     for (int i = 0; i < dimensions; i++) {
         info.global[i] = global[i];
         info.local[i] = local[i];

@@ -13,6 +13,20 @@ Test(batch_norm, against_reference) {
         "batch_norm x[0,3,4,5] mean[3] var[3]:1", "batch_norm x[0,3,4,5] training=true -> out mean var", "batch_norm x[2,0,4,5] training=true -> out mean var", "batch_norm x[2,3,0,5] training=true -> out mean var", NULL });
 }
 
+/* Where the variant for GPUs cuts: quads across planes, channels into parts. */
+static const char *const gpu_cases[] = {
+    "batch_norm x[2,700,1,1] gamma[700] beta[700] mean[700] var[700]:1,2,0.5", "batch_norm x[2,341,1,2] gamma[341] mean[341] var[341]:1,2,0.5", "batch_norm x[3,5,1,3] mean[5] var[5]:1,2,0.5,3", "batch_norm x[2,37,5,5] beta[37] mean[37] var[37]:1,2,0.5,3", "batch_norm x[3,1,31,33] mean[1] var[1]:2", "batch_norm x[1,3,64,65] gamma[3] beta[3] mean[3] var[3]:1",
+    "batch_norm x[2,3,64,64] training=true -> out mean var", "batch_norm x[5,2,33,61] gamma[2] beta[2] training=true -> out mean var", "batch_norm x[40,1,13,17] training=true -> out mean var", "batch_norm x[1,1,1,20000] training=true -> out mean var", "batch_norm x[300,2,1,1] training=true -> out mean var", "batch_norm x[3,70,2,3] training=true -> out mean var",
+    "batch_norm x[4,1,70,61]:10001,10002,10003,9999,10000.5 training=true -> out mean var", "batch_norm x[1,1,100,100]:-1000000,-1000001,-1000000.5 training=true -> out mean var", "batch_norm x[2,1,100,90]:3 training=true -> out mean var", "batch_norm x[1,1,100,100]*1e-6 training=true -> out mean var", NULL };
+
+Test(batch_norm, cuts_for_gpus) {
+    test_cases(gpu_cases);
+}
+
+Test(batch_norm, f16_itself) {
+    test_cases_f16((const char *const[]){ "batch_norm x[2,37,5,5] beta[37] mean[37] var[37]:1,2,0.5,3", "batch_norm x[1,3,64,65] gamma[3] beta[3] mean[3] var[3]:1", "batch_norm x[2,3,64,64] training=true -> out mean var", "batch_norm x[3,70,2,3] training=true -> out mean var", NULL });
+}
+
 Test(batch_norm, refusals) {
     test_refusals((const char *const[]){
         "batch_norm x[1,2,3,4] => mean is missing", "batch_norm x[1,2,3,4] mean[2] => var is missing", "batch_norm x[1,2,3,4] mean[2] var[2] training=true => mean is given with training", "batch_norm x[1,2,3,4] var[2] training=true => var is given with training",

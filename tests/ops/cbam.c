@@ -54,6 +54,28 @@ Test(cbam, against_reference) {
         "cbam x[2,2,5,5]" NAN_FIRST " w1[1,2]*0.1 w2[2,1] weight[1,2,3,3] " ALL, NULL });
 }
 
+/* Where the variant for GPUs cuts: tiles of 8, 16 and 32 pixels across and of up to 16 below each other, shares of the channels,
+ * convolutions that fit local memory beside a tile and those that do not. */
+static const char *const gpu_cases[] = {
+    "spatial_attention x[1,3,8,8] weight[1,2,7,7]*0.3 " BOTH, "spatial_attention x[1,3,9,9] weight[1,2,7,7]*0.3 " BOTH, "spatial_attention x[2,3,16,32] weight[1,2,7,7]*0.3 " BOTH, "spatial_attention x[1,3,17,33] weight[1,2,7,7]*0.3 " BOTH, "spatial_attention x[1,2,1,100] weight[1,2,7,7]*0.3 " BOTH, "spatial_attention x[1,2,100,1] weight[1,2,7,7]*0.3 " BOTH,
+    "spatial_attention x[1,2,2,40] weight[1,2,5,5]*0.3 " BOTH, "spatial_attention x[1,2,5,16] weight[1,2,3,3] " BOTH, "spatial_attention x[1,2,70,12] weight[1,2,3,3] " BOTH, "spatial_attention x[3,1,3,3] weight[1,2,3,3] " BOTH, "spatial_attention x[1,70,9,9] weight[1,2,7,7]*0.3 " BOTH, "spatial_attention x[1,131,6,10] weight[1,2,7,7]*0.3 order=mean_max " NORM BOTH,
+    "spatial_attention x[1,3,20,21] weight[1,2,15,15]*0.1 " BOTH, "spatial_attention x[1,3,20,21] weight[1,2,17,17]*0.1 " BOTH, "spatial_attention x[1,3,20,21] weight[1,2,19,19]*0.1 " BOTH, "spatial_attention x[1,2,3,4] weight[1,2,31,31]*0.1 " BOTH, "spatial_attention x[1,2,3,4] weight[1,2,33,33]*0.1 " BOTH,
+    "spatial_attention x[1,2051,2,3] weight[1,2,3,3] " BOTH, "spatial_attention x[300,2,2,3] weight[1,2,3,3] " BOTH, "spatial_attention x[2,3,1,40]" NAN_FIRST " weight[1,2,3,3]*0.1 " BOTH, "spatial_attention x[1,2,4,36]:inf,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,-inf,1,2,3,4,5,6 weight[1,2,1,1]:0.1,0 " BOTH,
+    "channel_attention x[1,1,97,131] w1[1,1] w2[1,1] " BOTH, "channel_attention x[1,1,97,131] w1[1,1]*0.01 b1[1] w2[1,1] b2[1] pools=max+lp+lse " BOTH, "channel_attention x[1,2,128,96] w1[1,2] b1[1] w2[2,1] b2[2] pools=max " BOTH, "channel_attention x[5,600,1,1] w1[9,600]*0.1 w2[600,9] " BOTH, "channel_attention x[4,3,7,9] w1[5,3] b1[5] w2[3,5] b2[3] pools=avg+max+lp+lse " BOTH,
+    "channel_attention x[1,1,100,100]" NAN_FIRST " w1[1,1] w2[1,1] pools=max " BOTH,
+    "cbam x[9,3,6,5] w1[2,3] w2[3,2] weight[1,2,7,7]*0.3 " ALL, "cbam x[1,150,8,9] w1[2,150]*0.1 w2[150,2] weight[1,2,7,7]*0.3 " NORM ALL, "cbam x[1,1,33,47] w1[1,1] w2[1,1] weight[1,2,5,5]*0.3 " ALL, "cbam x[1,3,120,140] w1[2,3] w2[3,2] weight[1,2,7,7]*0.3 pools=avg+max+lp " ALL,
+    "cbam x[256,3,2,3] w1[2,3] w2[3,2] weight[1,2,3,3] " ALL, "cbam x[3,2,1,5]:1,nan,3,4,5,6,7,8,9,10 w1[1,2] w2[2,1] weight[1,2,3,3] " ALL, NULL };
+
+Test(cbam, cuts_for_gpus) {
+    test_cases(gpu_cases);
+}
+
+Test(cbam, f16_itself) {
+    test_cases_f16((const char *const[]){
+        CAM BOTH, SAM BOTH, CBAM "weight[1,2,7,7]*0.3 " ALL, "channel_attention x[1,2,128,96] w1[1,2] w2[2,1] pools=avg+max+lse " BOTH, "channel_attention x[256,2,2,3] w1[3,2] w2[2,3] " BOTH, "spatial_attention x[1,3,17,36] weight[1,2,7,7]*0.1 " BOTH, "spatial_attention x[256,2,2,3] weight[1,2,3,3]*0.3 " BOTH,
+        "cbam x[2,19,16,20] w1[3,19]*0.3 w2[19,3] weight[1,2,7,7]*0.1 " ALL, "cbam x[256,3,2,3] w1[2,3] w2[3,2] weight[1,2,3,3]*0.3 " ALL, "cbam x[3,2,1,5]:1,nan,3,4,5,6,7,8,9,10 w1[1,2] w2[2,1] weight[1,2,3,3] " ALL, NULL });
+}
+
 Test(channel_attention, outputs_independent) {
     test_outputs_independent((const char *const[]){ CAM BOTH, "channel_attention x[1,33,9,7] w1[8,33] w2[33,8] " BOTH, NULL });
 }

@@ -11,6 +11,11 @@ Test(efficient_channel_attention, against_reference) {
         "efficient_channel_attention x[1,5,2,3]:1,2,3,4,5,6,7,8,9,nan,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29 weight[1,1,3] " BOTH, "efficient_channel_attention x[0,5,3,7] weight[1,1,3] " BOTH, "efficient_channel_attention x[2,0,3,7] weight[1,1,3] " BOTH, "efficient_channel_attention x[2,5,0,7] weight[1,1,3] " BOTH, NULL });
 }
 
+Test(efficient_channel_attention, cuts_for_gpus) {
+    test_cases((const char *const[]){
+        "efficient_channel_attention x[2,2051,1,3] weight[1,1,5] " BOTH, "efficient_channel_attention x[1,2,97,131] weight[1,1,3] " BOTH, "efficient_channel_attention x[1,3,128,96] weight[1,1,3] " BOTH, "efficient_channel_attention x[3,37,5,5] weight[1,1,3] " BOTH, NULL });
+}
+
 Test(efficient_channel_attention, outputs_independent) {
     test_outputs_independent((const char *const[]){ "efficient_channel_attention x[2,33,9,7] weight[1,1,5] " BOTH, NULL });
 }

@@ -41,6 +41,35 @@ Test(global_pool2d, lp_and_lse) {
         LP_AND_LSE("x[2,3,0,5]"), LP_AND_LSE("x[0,3,5,5]"), LP_AND_LSE("x[2,0,5,5]"), NULL });
 }
 
+/* Where the variants for GPUs cut: windows into tiles of 1 to 32 by 1 to 64 outputs in one or several planes, whole planes into parts. */
+static const char *const max_gpu_cases[] = {
+    "max_pool2d x[1,3,70,75] kernel=3 stride=1 padding=1 -> out indices", "max_pool2d x[1,2,64,64] kernel=2 -> out indices", "max_pool2d x[1,9,65,67] kernel=3 stride=2 padding=1 -> out indices", "max_pool2d x[7,5,3,3] kernel=2 stride=1 -> out indices", "max_pool2d x[130,1,2,2] kernel=2 -> out indices", "max_pool2d x[131,1,3,5] kernel=3,1 -> out indices",
+    "max_pool2d x[1,1,300,9] kernel=2 -> out indices", "max_pool2d x[1,2,3,300] kernel=3 -> out indices", "max_pool2d x[2,3,17,34] kernel=2,3 stride=1,2 -> indices", "max_pool2d x[1,2,31,30] kernel=13 stride=1 padding=6 -> out indices", "max_pool2d x[3,2,20,20] kernel=5 stride=3 padding=2 ceil_mode=true -> out indices", "max_pool2d x[2,2,40,33] kernel=3 dilation=3 padding=3 stride=1 -> out indices",
+    "max_pool2d x[2,7,1,1] kernel=1 -> out indices", "max_pool2d x[1,1,40,40] kernel=9 stride=4 dilation=2 padding=8 -> out indices", "max_pool2d x[1,2,33,70]:1,2,3,nan,5,6,7,inf,-inf,1,2,-3,4 kernel=3 stride=1 padding=1 -> out indices", "max_pool2d x[1,2,33,70]:nan,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31,32 kernel=2 -> out indices", NULL };
+static const char *const avg_gpu_cases[] = {
+    "avg_pool2d x[1,3,70,75] kernel=3 stride=1 padding=1", "avg_pool2d x[1,3,70,75] kernel=3 stride=1 padding=1 count_include_pad=false", "avg_pool2d x[1,2,64,64] kernel=2", "avg_pool2d x[130,2,7,7] kernel=7", "avg_pool2d x[131,1,3,5] kernel=2 stride=1", "avg_pool2d x[2,2,31,30] kernel=7 stride=1 padding=3 count_include_pad=false",
+    "avg_pool2d x[3,2,20,20] kernel=5 stride=3 padding=2 ceil_mode=true", "avg_pool2d x[3,2,20,20] kernel=5 stride=3 padding=2 ceil_mode=true count_include_pad=false", "avg_pool2d x[2,2,40,33] kernel=3 dilation=3 padding=3 stride=1 count_include_pad=false", "avg_pool2d x[1,2,33,70]:1,2,3,nan,5,6,7,inf,-inf,1,2,-3,4 kernel=3 stride=2 padding=1", NULL };
+static const char *const global_gpu_cases[] = {
+    "global_pool2d x[1,1,97,131]", "global_pool2d x[1,1,97,131] kind=max", LP_AND_LSE("x[1,1,97,131]"), "global_pool2d x[1,2,128,96]", "global_pool2d x[1,2,128,96] kind=max", LP_AND_LSE("x[1,2,128,96]"), "global_pool2d x[1,1,1,65537]", "global_pool2d x[1,1,65536,1] kind=max", "global_pool2d x[3,700,1,1]", "global_pool2d x[2,67,3,4] kind=max", LP_AND_LSE("x[2,67,3,4]"),
+    "global_pool2d x[1,1,100,100]:-inf kind=max", LP_AND_LSE("x[1,1,100,100]:-inf"), LP_AND_LSE("x[1,1,100,100]:0"), "global_pool2d x[1,1,100,99]:1,2,3,4,5,6,7,8,9,10,nan kind=max", LP_AND_LSE("x[1,1,100,100]:1,2,inf,4"), LP_AND_LSE("x[1,1,100,100]*1e30"), NULL };
+
+Test(max_pool2d, cuts_for_gpus) {
+    test_cases(max_gpu_cases);
+}
+
+Test(avg_pool2d, cuts_for_gpus) {
+    test_cases(avg_gpu_cases);
+}
+
+Test(global_pool2d, cuts_for_gpus) {
+    test_cases(global_gpu_cases);
+}
+
+Test(pool2d, f16_itself) {
+    test_cases_f16((const char *const[]){
+        "max_pool2d x[1,3,33,37] kernel=3 stride=2 padding=1 -> out indices", "max_pool2d x[9,5,3,3] kernel=2 stride=1 -> out", "avg_pool2d x[1,3,33,37] kernel=3 stride=1 padding=1 count_include_pad=false", "avg_pool2d x[30,2,7,7] kernel=7", "global_pool2d x[2,3,7,7]", "global_pool2d x[1,2,128,96]", "global_pool2d x[1,2,97,131] kind=max", LP_AND_LSE("x[2,3,8,8]"), NULL });
+}
+
 Test(pool2d, refusals) {
     test_refusals((const char *const[]){
         "max_pool2d x[1,1,5,5] => kernel is missing", "max_pool2d x[1,1,5,5] kernel=0 => kernel=0", "max_pool2d x[1,1,5,5] kernel=2,2,2 => kernel has 3 values; expected 1 or 2", "max_pool2d x[1,1,5,5] kernel=2 stride=0 => stride=0", "max_pool2d x[1,1,5,5] kernel=2 padding=-1 => padding=-1", "max_pool2d x[1,1,5,5] kernel=2 dilation=0 => dilation=0",

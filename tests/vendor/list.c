@@ -23,6 +23,32 @@ static const char *const cases[] = {
     "matmul a[1030,40] b[40,1032]",
     "matmul a[70,130] b[70,130] transpose_a=true",
     "matmul a[130,70] b[130,70] transpose_b=true",
+    "squeeze_excite x[1,40,28,28] w1[5,40] b1[5] w2[40,5] b2[40] -> out gate",
+    "squeeze_excite x[5,40,7,7] w1[5,40] w2[40,5] activation=gelu gate=hard_sigmoid",
+    "channel_attention x[1,1,128,128] w1[1,1] w2[1,1] pools=avg+max+lp+lse",
+    "channel_attention x[1,3,7,9] w1[1,3] w2[3,1] pools=lp+lse",
+    "spatial_attention x[1,40,56,56] weight[1,2,7,7]",
+    "cbam x[1,40,56,56] w1[5,40] w2[40,5] weight[1,2,7,7]",
+    "cbam x[1,40,14,14] w1[5,40] w2[40,5] weight[1,2,7,7]",
+    "cbam x[8,40,7,7] w1[5,40] w2[40,5] weight[1,2,7,7]",
+    "cbam x[1,40,29,31] w1[5,40] w2[40,5] weight[1,2,3,3]",
+    "cbam x[1,2,20,20] w1[1,2] w2[2,1] weight[1,2,33,33]*0.1",
+    "channel_pool x[8,40,56,56]",
+    "global_pool2d x[1,1,128,128] kind=max",
+    "max_pool2d x[8,8,56,56] kernel=3 stride=2 padding=1 -> out indices",
+    "avg_pool2d x[8,8,56,56] kernel=2",
+    "avg_pool2d x[2,40,7,7] kernel=7",
+    "batch_norm x[2,3,64,64] training=true -> out mean var",
+    NULL,
+};
+/* Stored as f16. */
+static const char *const half_cases[] = {
+    "squeeze_excite x[1,40,28,28] w1[5,40] w2[40,5]",
+    "cbam x[1,40,56,56] w1[5,40] w2[40,5] weight[1,2,7,7]",
+    "cbam x[1,40,29,31] w1[5,40] w2[40,5] weight[1,2,7,7]",
+    "max_pool2d x[8,8,56,56] kernel=3 stride=2 padding=1",
+    "global_pool2d x[1,4,128,128]",
+    "batch_norm x[2,3,16,16] gamma[3] beta[3] mean[3] var[3]:1",
     NULL,
 };
 
@@ -52,9 +78,9 @@ static void note(void *user, clattn_log_level level, const char *message) {
     printf("%s\t%s\t%.*s\t%.*s\t%s\n", operation, running, (int)source, text, (int)(kernel - source - 1), text + source + 1, text[kernel] ? text + kernel + 1 : "");
 }
 
-static void run(clattn_context *context, const char *text) {
+static void run(clattn_context *context, const char *text, int flags) {
     clattn_case *c;
-    if (clattn_case_open(context, text, 1, 0, &c)) {
+    if (clattn_case_open(context, text, 1, flags, &c)) {
         fprintf(stderr, "%s: %s\n", text, clattn_message(context));
         failed = 1;
         return;
@@ -78,8 +104,9 @@ int main(void) {
         return 1;
     }
     for (size_t i = 0; i < clattn_op_count(); i++)
-        for (size_t k = 0; (example = clattn_op_example(clattn_op_get(i), k)); k++) run(context, example);
-    for (int i = 0; cases[i]; i++) run(context, cases[i]);
+        for (size_t k = 0; (example = clattn_op_example(clattn_op_get(i), k)); k++) run(context, example, 0);
+    for (int i = 0; cases[i]; i++) run(context, cases[i], 0);
+    for (int i = 0; half_cases[i]; i++) run(context, half_cases[i], CLATTN_CASE_F16);
     clattn_close(&context);
     return failed;
 }

@@ -25,14 +25,18 @@ class Limits(typing.NamedTuple):
     gfx9: float = 2  # waves per SIMD
     gfx1030: float = 7
     warps: int = 16  # per multiprocessor
+    simd: int = 8  # on Intel
 
     def occupancy(self, target):
         return self.warps if target in NVIDIA else self.gfx1030 if target == "gfx1030" else self.gfx9
 
 
+# What memory limits needs many waves to hide it.
+MEMORY = Limits(gfx9=4, gfx1030=16, warps=32, simd=16)
 LIMITS = {"attention_gpu/tile": Limits(75, 60, 60), "attention_gpu/decode": Limits(), "matmul_gpu/tile": Limits(78, 55)}
+LIMITS.update(dict.fromkeys(("planes_gpu/pool", "planes_gpu/join", "planes_gpu/channels", "planes_gpu/scale", "gates_gpu/layer", "gates_gpu/finish", "pool2d_gpu/gpu", "batch_norm_gpu/apply", "batch_norm_gpu/measure", "batch_norm_gpu/measure_parts", "batch_norm_gpu/join"), MEMORY))
 # They hold for the common case. With a mask, a cap, an unusual size or a rare activation a kernel only must not spill.
-UNUSUAL = r"-D(EXTRA|FORM|TAIL|ACT=|WIDTH=32|WIDTH=192|WIDTH=256)"
+UNUSUAL = r"-D(EXTRA|FORM|TAIL|ACT=(?![26]\b)|WIDTH=32|WIDTH=192|WIDTH=256)"
 
 
 class Refused(Exception):
@@ -192,6 +196,8 @@ def complaints(job, target, result):
         yield f"{result['second']} % multiply-adds in the second loop, {limits.second} wanted"
     if limits.per_element and not 0 < result["per_element"] <= limits.per_element:
         yield f"{result['per_element']} instructions per element, {limits.per_element} wanted"
+    if target in INTEL and result["simd"] < limits.simd:
+        yield f"SIMD{result['simd']}, {limits.simd} wanted"
     if target not in INTEL and result["occupancy"] < limits.occupancy(target):
         yield f"occupancy {result['occupancy']:g}, {limits.occupancy(target)} wanted"
 
