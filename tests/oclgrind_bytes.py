@@ -124,7 +124,7 @@ CASES = [
     # Tiles of 64 queries would spill here: those of 32 read keys and values once more.
     Case(2.8, "attention query[1,1,128,128] key[1,1,128,128] value[1,1,128,128]", "gpu_tile", 4 * floats((128, 128))),
     tiled_product(1024, 16, 1024, 128),
-    # With conv2d's variant for GPUs: Case(1.5, "conv2d x[1,16,28,28] weight[32,16,3,3] padding=1", "gpu_tile", floats((16, 28, 28), (32, 16, 3, 3), (32, 28, 28))),
+    Case(1.5, "conv2d x[1,16,28,28] weight[32,16,3,3] padding=1", "gpu_tile", floats((16, 28, 28), (32, 16, 3, 3), (32, 28, 28))),
     image("squeeze_excite", (1, 32, 28, 28), "w1[4,32] w2[32,4]", "gpu", 3, quick=True),
     image("squeeze_excite", (8, 32, 7, 7), "w1[4,32] b1[4] w2[32,4] b2[32]", "gpu", 3),
     image("channel_attention", (1, 32, 28, 28), "w1[4,32] w2[32,4]", "gpu", 3),
