@@ -78,10 +78,8 @@ typedef struct source {
 #define X_VECTORS (CI * LINES * LINE4)
 #define X_LOADS ((CI * LINES * SPAN + GROUP - 1) / GROUP)
 
-/* Vectors of the weight and values of the input that an item has under way at once. */
-#ifndef BATCHES
-#define BATCHES ((4 * W_LOADS + 2 * X_LOADS + 13) / 14)
-#endif
+/* Vectors of the weight and values of the input that an item has under way at once, some 20 floats. */
+#define BATCHES ((4 * W_LOADS + X_LOADS + 19) / 20)
 #define W_AHEAD ((W_LOADS + BATCHES - 1) / BATCHES)
 #define X_AHEAD ((X_LOADS + BATCHES - 1) / BATCHES)
 
@@ -171,7 +169,7 @@ INLINE PIECE gathered(const source *s, int k, int rows) {
 #elif defined ALIGNED
     return s->y != NOWHERE && k < rows ? LOAD_4(s->x + k * s->sizes.s1 * s->sizes.s2) : (float4)(0.0f);
 #else
-    return s->y != NOWHERE && k < rows ? LOAD_1(s->x + k * s->sizes.s1 * s->sizes.s2) : 0.0f;
+    return s->y != NOWHERE && k < rows ? load_at(s->x, (uint)(k * s->height * s->width)) : 0.0f;
 #endif
 }
 

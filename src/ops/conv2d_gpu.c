@@ -104,10 +104,12 @@ static int channels_of(const shape *s) {
 
 /* The most input channels whose block and weights fit, a power of two up to 8; 0 if one does not. */
 static int block_channels(const clattn_call *call, const clattn_window *w, const shape *s) {
+    const int64_t inputs = clattn_dim(call, "I");
     const uint64_t local = clattn_call_device(call)->local_memory;
     const int64_t columns = round_up((s->cols - 1) * w->stride[1] + w->kernel[1], 4), lines = (s->rows - 1) * w->stride[0] + w->kernel[0];
     const int64_t bytes = 4 * (lines * columns + w->kernel[0] * w->kernel[1] * channels_of(s)), room = local < LOCAL_LIMIT ? (int64_t)local : LOCAL_LIMIT;
     int channels = 8;
+    while (channels > 1 && channels / 2 >= inputs) channels /= 2;
     while (channels && channels * bytes > room) channels /= 2;
     return channels;
 }
