@@ -9,5 +9,6 @@
 #include <clattn/registry.h>
 #include <clattn/status.h>
 #include <clattn/tensor.h>
+#include <clattn/tuning.h>
 
 #endif

@@ -66,6 +66,10 @@ typedef struct clattn_open_params {
      * "": nothing. A word that is none of these fails the opening. */
     const char *caps;
     clattn_self_check_mode self_check; /* see above */
+    /* The user's own database of settings (clattn/tuning.h), read after the built-in one when an operation first asks. NULL: the
+     * environment's CLATTN_TUNING ("off": no_tuning), else tuning.json in the directory of the kernel cache. */
+    const char *tuning_file;
+    bool no_tuning; /* no database is read, the built-in one included: clattn's own choices everywhere */
 } clattn_open_params;
 
 /* Opens a context. `*context` is set also on failure (unless memory for it is missing), so that clattn_message tells why;

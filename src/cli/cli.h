@@ -18,6 +18,7 @@ int cli_cache(int argc, char **argv);
 int cli_op(int argc, char **argv);
 int cli_explain(int argc, char **argv);
 int cli_profile(int argc, char **argv);
+int cli_tune(int argc, char **argv);
 int cli_translate(int argc, char **argv);
 int cli_classify(int argc, char **argv);
 int cli_bench(int argc, char **argv);

@@ -178,6 +178,7 @@ static void examine_device(clinic *c, report *r) {
         r->info = *clattn_context_device(context);
         if (begins(r, "looking for known hazards", "") && clattn_examine(context, take_finding, r))
             add(r, CLATTN_FINDING_FAILURE, "hazards", clattn_message(context), "the driver cannot run clattn's kernels: update it, or take another device");
+        clattn_tuning_examine(context, take_finding, r);
         check_operations(c, r, context);
     }
     snprintf(r->doing, sizeof r->doing, "closing the device");

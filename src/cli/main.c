@@ -21,6 +21,7 @@ static const command commands[] = {
     { "op", cli_op, "run one operation on arrays from files" },
     { "explain", cli_explain, "tell which variant serves an operation, why not the others, and what it launches" },
     { "profile", cli_profile, "time an operation's kernels beside the device's peaks" },
+    { "tune", cli_tune, "measure which variants and tunables are fastest here, and keep them for the library" },
 #ifdef CLI_TRANSLATE
     { "translate", cli_translate, "translate English numbers, dates, times and money to French" },
 #endif
@@ -46,6 +47,7 @@ static void print_help(FILE *stream) {
           "\nenvironment:\n"
           "  CLATTN_DEVICE    the device to use: gpu, cpu, accelerator, P:D, or a part of its name\n"
           "  CLATTN_CACHE_DIR where compiled kernels are kept (else XDG_CACHE_HOME/clattn, else ~/.cache/clattn)\n"
+          "  CLATTN_TUNING    the database of settings that `clattn tune` keeps (else tuning.json there); off: none\n"
           "  POCL_AFFINITY    set to 1 unless you set it: PoCL then keeps its threads on cores of their own\n"
           "\nexit codes: 0 done, 1 a check failed, 2 bad use or bad input, 3 device or driver failure\n", stream);
 }

@@ -22,8 +22,8 @@ static const char options[] =
     "  --repeat N           time N runs after 2 unmeasured ones, with everything in device memory: min, median, max, and\n"
     "                       what the device would need at its peak speed over the median\n"
     "  --check              compare with the double-precision reference; exit 1 above the operation's tolerance\n"
-    "  --explain            tell which variant was chosen, why the others were not, and each launch: work-groups, local\n"
-    "                       memory, workspace (device memory beside the arrays at that time)\n"
+    "  --explain            tell which variant was chosen, why the others were not, what `clattn tune` set for it, and each\n"
+    "                       launch: work-groups, local memory, workspace (device memory beside the arrays at that time)\n"
     "  --case TEXT          for explain and profile: random arrays of these shapes instead of files, as in\n"
     "                       --case 'attention query[1,8,512,64] key[1,8,512,64] value[1,8,512,64] causal=top_left'\n"
     "  --json               print one JSON object: op, device, variant, outputs, and what the options above add\n" CLI_DEVICE_HELP

@@ -8,11 +8,18 @@
 
 #include "utf8.h"
 
+/* Whether a database's setting made clattn take the variant that ran. */
+static bool is_preferred(const op_job *job) {
+    clattn_tuning_entry entry;
+    return clattn_tuning_find(job->context, job->op, job->args, &entry, NULL, NULL) && entry.setting.variant && strcmp(entry.setting.variant, job->chosen) == 0;
+}
+
 /* Why a variant did not run; NULL for the one that did. */
 static const char *reason_against(op_job *job, const char *variant) {
     if (strcmp(variant, job->chosen) == 0) return NULL;
     const char *refusal = clattn_op_refusal(job->context, job->op, job->args, variant);
     if (refusal) return refusal;
+    if (!job->variant && is_preferred(job)) return "could run; a setting prefers another";
     return job->variant ? "could run; another was asked for with --variant" : "could run; an earlier one of the list is preferred";
 }
 
@@ -35,12 +42,31 @@ static void print_checks(const op_job *job) {
     }
 }
 
+/* What a database says of these arguments, in force or not. */
+static void print_tuning(op_job *job) {
+    char class[96] = "", setting[160];
+    clattn_tuning_entry entry;
+    const char *source, *refusal;
+    if (!clattn_op_tunable(job->op, 0) || clattn_op_class(job->context, job->op, job->args, class, sizeof class)) return;
+    if (!clattn_tuning_find(job->context, job->op, job->args, &entry, &source, &refusal)) {
+        printf("tuning: class %s, no setting\n", class);
+        return;
+    }
+    clattn_setting_text(&entry.setting, setting, sizeof setting);
+    printf("tuning: class %s, %s%s%s from %s", class, entry.setting.variant ? entry.setting.variant : *setting ? "" : "clattn's own choice", entry.setting.variant && *setting ? ": " : "", setting, source);
+    const bool is_own = !entry.setting.variant && !*setting;
+    if (is_own && *entry.measured) printf(" (%s)", entry.measured);
+    else if (!is_own && entry.seconds > 0 && entry.default_seconds > 0) printf(" (%.3g times as fast as without, %s)", entry.default_seconds / entry.seconds, *entry.measured ? entry.measured : "measured some day");
+    printf("%s%s\n", refusal ? "; left out: " : "", refusal ? refusal : "");
+}
+
 static void print_explanation(op_job *job) {
     const char *variant;
     for (size_t i = 0; (variant = clattn_op_variant(job->op, i)); i++) {
         const char *reason = reason_against(job, variant);
         printf("variant %s: %s\n", variant, reason ? reason : "chosen");
     }
+    print_tuning(job);
 }
 
 static void print_times(const op_job *job) {
@@ -110,6 +136,19 @@ static json_t *explain_object(op_job *job) {
     return all;
 }
 
+/* null where there is no setting. */
+static json_t *tuning_object(op_job *job) {
+    char class[96] = "";
+    clattn_tuning_entry entry;
+    const char *source, *refusal;
+    clattn_op_class(job->context, job->op, job->args, class, sizeof class);
+    if (!clattn_tuning_find(job->context, job->op, job->args, &entry, &source, &refusal)) return json_pack("{s:s, s:n}", "class", class, "setting");
+    json_t *tunables = json_object();
+    for (int i = 0; i < entry.setting.count; i++) json_object_set_new(tunables, entry.setting.tunables[i]->name, json_integer(entry.setting.values[i]));
+    json_t *setting = json_pack("{s:s?, s:o, s:o, s:s, s:o, s:o, s:s?}", "variant", entry.setting.variant, "tunables", tunables, "source", text_of(source), "measured", entry.measured, "seconds", number(entry.seconds), "default_seconds", number(entry.default_seconds), "left_out", refusal);
+    return json_pack("{s:s, s:o}", "class", class, "setting", setting);
+}
+
 static void add_times(const op_job *job, json_t *whole) {
     const op_times *t = &job->times;
     json_object_set_new(whole, "seconds", json_pack("{s:o, s:o, s:o}", "min", number(t->seconds.min), "median", number(t->seconds.median), "max", number(t->seconds.max)));
@@ -124,6 +163,7 @@ static int print_json(op_job *job) {
     if (job->explain || job->profile) json_object_set_new(whole, "launches", launches_array(&job->launches));
     if (job->check) json_object_set_new(whole, "check", check_object(job));
     if (job->explain) json_object_set_new(whole, "explain", explain_object(job));
+    if (job->explain && clattn_op_tunable(job->op, 0)) json_object_set_new(whole, "tuning", tuning_object(job));
     char *text = json_dumps(whole, JSON_INDENT(2));
     json_decref(whole);
     if (!text) return cli_error("op", "out of memory"), CLI_DEVICE_FAILED;

@@ -121,3 +121,17 @@ void **clattn_context_checks(clattn_context *context) {
 bool clattn_context_checked(const clattn_context *context) {
     return context->self_check;
 }
+
+clattn_tuning_state *clattn_context_tuning(clattn_context *context) {
+    return &context->tuning;
+}
+
+void clattn_kernels_digest(const char *names, char text[17]) {
+    uint64_t hash = 1469598103934665603u;
+    for (size_t length; *names; names += length + (names[length] == ' ')) {
+        length = strcspn(names, " ");
+        for (size_t i = 0; i < clattn_source_count; i++)
+            if (strlen(clattn_sources[i].name) == length && memcmp(clattn_sources[i].name, names, length) == 0) hash = hash_bytes(hash, clattn_sources[i].text, clattn_sources[i].size);
+    }
+    snprintf(text, 17, "%016llx", (unsigned long long)hash);
+}

@@ -33,6 +33,11 @@ char *clattn_cache_directory(const char *directory) {
     return NULL;
 }
 
+char *clattn_tuning_file(const char *named, const char *cache_directory) {
+    if (named) return joined(named, "");
+    return cache_directory ? joined(cache_directory, "/tuning.json") : NULL;
+}
+
 char *clattn_cache_key(const clattn_context *context, const char *text, size_t length, const char *kernel, const char *options) {
     const XXH128_hash_t digest = XXH3_128bits(text, length);
     const clattn_device_info *info = &context->info;

@@ -54,12 +54,22 @@ static clattn_status choose_self_check(clattn_context *context, clattn_self_chec
     return clattn_fail(context, CLATTN_ERROR_ARGUMENT, "CLATTN_SELF_CHECK is \"%.60s\"; expected on or off", text);
 }
 
-static void free_checks(clattn_context *context) {
-    while (context->checks) {
-        void *first = context->checks;
-        context->checks = *(void **)first;
+/* Of items that each begin with a pointer to the next. */
+static void free_list(void *first) {
+    while (first) {
+        void *next = *(void **)first;
         free(first);
+        first = next;
     }
+}
+
+/* Without memory for its name there is no database of the user's. */
+static void choose_tuning(clattn_context *context, const clattn_open_params *params) {
+    const char *named = params->tuning_file ? params->tuning_file : clattn_system_environment("CLATTN_TUNING");
+    context->tuning.off = params->no_tuning || (!params->tuning_file && named && strcmp(named, "off") == 0);
+    if (context->tuning.off) return;
+    context->tuning.named = named != NULL;
+    context->tuning.file = clattn_tuning_file(named, context->cache_directory);
 }
 
 clattn_status clattn_open(clattn_context **result, const clattn_open_params *params) {
@@ -76,6 +86,7 @@ clattn_status clattn_open(clattn_context **result, const clattn_open_params *par
     if (status) return status;
     if (!params->no_cache) context->cache_directory = clattn_cache_directory(params->cache_directory);
     context->cache_limit = params->cache_limit ? params->cache_limit : DEFAULT_CACHE_LIMIT;
+    choose_tuning(context, params);
     context->opened = true;
     return CLATTN_OK;
 }
@@ -97,7 +108,10 @@ void clattn_close(clattn_context **pointer) {
     if (context->last) clReleaseEvent(context->last);
     if (context->queue) clReleaseCommandQueue(context->queue);
     if (context->context) clReleaseContext(context->context);
-    free_checks(context);
+    free_list(context->checks);
+    free_list(context->tuning.settings);
+    free_list(context->tuning.forced);
+    free(context->tuning.file);
     free(context->cache_directory);
     free(context);
 }

@@ -28,6 +28,21 @@ void **clattn_context_checks(clattn_context *context);
 /* Whether variants are to be checked. */
 bool clattn_context_checked(const clattn_context *context);
 
+/* ---- What the operations keep with a context about tuning ---- */
+
+typedef struct clattn_tuning_state {
+    bool off;       /* no database is read */
+    bool read;      /* they have been */
+    bool named;     /* `file` was asked for: that it does not exist is worth a warning */
+    char *file;     /* the user's own database; NULL: none. Freed with the context, as what follows */
+    void *settings; /* a list, as clattn_context_checks; so is `forced`, which has one item or none */
+    void *forced;
+} clattn_tuning_state;
+
+clattn_tuning_state *clattn_context_tuning(clattn_context *context);
+/* 16 hexadecimal digits over the kernels of cl/NAME.cl for each of the words of `names`. */
+void clattn_kernels_digest(const char *names, char text[17]);
+
 /* ---- Buffers: pooled device memory, counted references ---- */
 
 clattn_status clattn_buffer_new(clattn_context *context, size_t size, clattn_buffer **buffer);

@@ -62,6 +62,7 @@ struct clattn_context {
     bool self_check;
     bool aside; /* on a queue of its own for a while: what the application's queue launched may not have run */
     void *checks; /* a list of the operations: clattn_context_checks */
+    clattn_tuning_state tuning;
     clattn_log_fn log;
     void *log_user;
     cl_int driver_error;
@@ -94,6 +95,8 @@ void clattn_programs_free(clattn_context *context);
 
 /* cache.c: entries are verified before any byte reaches a driver. */
 char *clattn_cache_directory(const char *directory);
+/* The path of the user's database of settings in new memory: `named`, else a file in the cache's directory; NULL: none. */
+char *clattn_tuning_file(const char *named, const char *cache_directory);
 /* Text that says everything a binary depends on. Free it. NULL without memory. */
 char *clattn_cache_key(const clattn_context *context, const char *text, size_t length, const char *kernel, const char *options);
 unsigned char *clattn_cache_load(clattn_context *context, const char *key, size_t *size);

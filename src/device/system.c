@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -87,6 +88,26 @@ bool clattn_system_write_file(const char *path, const void *const *parts, const 
 
 /* ---- Directories ---- */
 
+/* A lock on the directory itself leaves no file behind. */
+int clattn_system_lock_directory(const char *path) {
+    char directory[4096];
+    const char *slash = strrchr(path, '/');
+    const size_t length = slash ? (size_t)(slash - path) : 0;
+    if (length >= sizeof directory) return -1;
+    memcpy(directory, path, length);
+    directory[length] = '\0';
+    const int lock = open(slash ? length ? directory : "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int tries = 0; lock >= 0 && flock(lock, LOCK_EX | LOCK_NB); tries++) {
+        if (errno != EWOULDBLOCK || tries == 500) return close(lock), -1;
+        nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+    }
+    return lock;
+}
+
+void clattn_system_unlock_directory(int lock) {
+    if (lock >= 0) close(lock);
+}
+
 static long long nanoseconds(struct timespec t) {
     return (long long)t.tv_sec * 1000000000 + t.tv_nsec;
 }
@@ -139,6 +160,12 @@ long long clattn_system_now(void) {
     return clock_gettime(CLOCK_REALTIME, &now) ? 0 : nanoseconds(now);
 }
 
+void clattn_system_utc(char text[24]) {
+    const time_t now = (time_t)(clattn_system_now() / 1000000000);
+    struct tm parts;
+    if (!gmtime_r(&now, &parts) || !strftime(text, 24, "%Y-%m-%dT%H:%M:%SZ", &parts)) *text = '\0';
+}
+
 bool clattn_system_exists(const char *path) {
     return access(path, F_OK) == 0;
 }
@@ -146,6 +173,11 @@ bool clattn_system_exists(const char *path) {
 bool clattn_system_is_directory(const char *path) {
     struct stat status;
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+bool clattn_system_is_file(const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISREG(status.st_mode);
 }
 
 /* The path, or the nearest parent that exists; false when it is too long. */

@@ -26,6 +26,11 @@ unsigned char *clattn_system_read_file(const char *path, size_t limit, size_t *s
  * a part. False on any failure; nothing is left behind then. */
 bool clattn_system_write_file(const char *path, const void *const *parts, const size_t *sizes, size_t count);
 
+/* Keeps other processes that ask the same out of the directory that holds `path`, until it is given back; waits for them, but
+ * not for ever. Negative where there are no such locks: the work goes on without. */
+int clattn_system_lock_directory(const char *path);
+void clattn_system_unlock_directory(int lock);
+
 /* One file of a directory. */
 typedef struct clattn_system_file {
     char *name;
@@ -39,6 +44,7 @@ void clattn_system_free_files(clattn_system_file *files, size_t count);
 
 bool clattn_system_exists(const char *path);
 bool clattn_system_is_directory(const char *path);
+bool clattn_system_is_file(const char *path);
 /* Whether files can be made in this directory, or in the nearest parent that exists. */
 bool clattn_system_can_make(const char *path);
 /* Bytes that can still be written there, or in the nearest parent that exists; false when that cannot be told. */
@@ -49,5 +55,7 @@ bool clattn_system_remove(const char *path);
 void clattn_system_touch(const char *path);
 /* Nanoseconds since 1970, for comparison with clattn_system_file. */
 long long clattn_system_now(void);
+/* The same as text, in UTC: "2026-11-28T15:48:03Z". */
+void clattn_system_utc(char text[24]);
 
 #endif

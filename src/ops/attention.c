@@ -209,7 +209,7 @@ static clattn_status enqueue_gpu_decode(clattn_call *call, const void *raw) {
 
 /* ---- cpu: work-groups of one, vectors along the queries ---- */
 
-enum { WIDEST_TILE = 256 };
+enum { WIDEST_TILE = 256, MOST_SUMS = 28 }; /* sums: float16 in registers, beside what they are made of */
 
 static size_t tile_bytes(const attention_tile *t, const attention_problem *p) {
     const size_t queries = 16 * (size_t)t->vectors, padded = (size_t)(p->depth + 15) / 16 * 16, width = (size_t)(p->value_depth + 15) / 16 * 16;
@@ -217,20 +217,21 @@ static size_t tile_bytes(const attention_tile *t, const attention_problem *p) {
 }
 
 /* The largest divisor of the value's vectors that leaves room for the accumulators. */
-static void choose_chunk(attention_tile *t, int value_vectors) {
+static void choose_chunk(attention_tile *t, const clattn_call *call, int value_vectors) {
     static const int rows[] = { 0, 16, 8, 8, 4, 4 };
     t->chunk = 5;
     while (value_vectors % t->chunk) t->chunk--;
     if (value_vectors % 4 == 0 && value_vectors <= 4) t->chunk = value_vectors == 4 ? 2 : t->chunk;
-    t->rows = rows[t->chunk];
+    t->chunk = clattn_tuned(call, "chunk", t->chunk);
+    t->rows = clattn_tuned(call, "rows", rows[t->chunk]);
 }
 
 attention_tile clattn_attention_tile(const clattn_call *call, const attention_problem *p) {
     const size_t local = clattn_call_device(call)->local_memory;
-    attention_tile t = { .vectors = p->queries <= 16 ? 1 : p->queries <= 32 ? 2 : 4 };
-    t.score_keys = t.vectors == 4 ? 4 : 8;
-    t.keys = p->depth <= 64 && p->value_depth <= 64 ? 256 : 128;
-    choose_chunk(&t, (int)(p->value_depth + 15) / 16);
+    attention_tile t = { .vectors = clattn_tuned(call, "vectors", p->queries <= 16 ? 1 : p->queries <= 32 ? 2 : 4) };
+    t.score_keys = clattn_tuned(call, "score_keys", t.vectors == 4 ? 4 : 8);
+    t.keys = clattn_tuned(call, "keys", p->depth <= 64 && p->value_depth <= 64 ? 256 : 128);
+    choose_chunk(&t, call, (int)(p->value_depth + 15) / 16);
     while (t.keys > 16 && tile_bytes(&t, p) > local) t.keys /= 2;
     return t;
 }
@@ -240,6 +241,8 @@ const char *clattn_attention_cpu_refusal(const clattn_call *call, const attentio
     if (p->depth < 1 || p->depth > WIDEST_TILE || p->value_depth < 1 || p->value_depth > WIDEST_TILE) return "the head size is outside 1..256";
     if (p->queries > 1 << 28 || p->keys > 1 << 28) return "there are more than 2^28 queries or keys";
     const attention_tile t = clattn_attention_tile(call, p);
+    if ((p->value_depth + 15) / 16 % t.chunk) return "the width of the values is not a multiple of the chunk";
+    if (t.vectors * t.score_keys > MOST_SUMS || t.chunk * t.rows > MOST_SUMS) return "the tile has more sums than there are registers";
     return tile_bytes(&t, p) <= clattn_call_device(call)->local_memory ? NULL : "the device's local memory is too small for the head size";
 }
 
@@ -462,6 +465,32 @@ static const clattn_variant variants[] = {
     { "scalar", NULL, enqueue_scalar },
 };
 
+static const clattn_tunable tunables[] = {
+    { "cpu", "vectors", "of 16 queries in a block", { 1, 2, 4 } },
+    { "cpu", "score_keys", "keys whose scores are in registers at a time", { 4, 8 } },
+    { "cpu", "keys", "in a tile", { 32, 64, 128, 256, 512 } },
+    { "cpu", "chunk", "vectors of a value in registers at a time", { 1, 2, 3, 4, 5 } },
+    { "cpu", "rows", "queries whose chunk is in registers at a time", { 4, 8, 16 } },
+    { "gpu_tile", "cut", "the row of the device's table of tiles", { 1, 2, 3, 4, 5, 6, 7, 8 } },
+    { .name = NULL },
+};
+
+static void shape_class(const clattn_call *call, const void *raw, char *text, size_t size) {
+    const clattn_attention_args *a = raw;
+    const attention_problem p = problem_of(call, a);
+    const bool window = a->window_left.value >= 0 || a->window_right.value >= 0;
+    snprintf(text, size, "h%lld D%lld Tq%lld Tk%lld%s", (long long)clattn_class_size(p.batches * p.heads), (long long)clattn_class_size(p.depth), (long long)clattn_class_size(p.queries), (long long)clattn_class_size(p.keys), window ? " window" : a->causal != CLATTN_CAUSAL_NONE ? " causal" : "");
+}
+
+static const char *const tuning_cases[] = {
+    "attention query[1,8,512,64] key[1,8,512,64] value[1,8,512,64]",
+    "attention query[1,8,1024,64] key[1,8,1024,64] value[1,8,1024,64] causal=top_left",
+    "attention query[1,8,1024,128] key[1,8,1024,128] value[1,8,1024,128]",
+    "attention query[8,12,128,64] key[8,12,128,64] value[8,12,128,64]",
+    "attention query[8,12,64,64] key[8,12,64,64] value[8,12,64,64]",
+    NULL,
+};
+
 double clattn_attention_pairs(const attention_problem *p) {
     const int64_t diagonal = p->flags & ATTENTION_BOTTOM_RIGHT ? p->keys - p->queries : 0;
     double pairs = 0;
@@ -497,7 +526,8 @@ static const char *const examples[] = {
     "attention query[1,1,1,300] key[1,1,70,300] value[1,1,70,300] -> out",
     NULL,
 };
-static const clattn_op_code code = { .prepare = prepare, .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_attention, .work = work, .examples = examples };
+static const clattn_op_code code = { .prepare = prepare, .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reference = clattn_reference_attention, .work = work, .examples = examples,
+    .tunables = tunables, .shape_class = shape_class, .kernels = "attention attention_gpu", .tuning_cases = tuning_cases };
 static const clattn_op op_attention = { "attention", "softmax(scale * Q K^T + bias) V per head", "Vaswani et al. 2017; torch scaled_dot_product_attention, keras Attention (scale=1)", sizeof(ARGS), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(attention)
 

@@ -40,9 +40,11 @@ static size_t tile_bytes(const gpu_tile *t, const attention_problem *p) {
 
 static const gpu_tile *tile_of(const clattn_call *call, const attention_problem *p) {
     const clattn_device_info *device = clattn_call_device(call);
+    const int row = clattn_tuned(call, "cut", 0);
+    int at = 0;
     const bool simple = !(p->flags & (ATTENTION_MASK | ATTENTION_BIAS)) || !(p->flags & (ATTENTION_CAP | ATTENTION_SLOPES));
     for (const gpu_tile *t = clattn_call_gpu(call)->few_registers ? small_tiles : tiles; t->width; t++)
-        if (p->value_depth <= t->width && (simple || !t->simple) && tile_bytes(t, p) <= device->local_memory && (size_t)(t->items_x * t->items_y) <= device->max_work_group) return t;
+        if ((++at == row || !row) && p->value_depth <= t->width && (simple || !t->simple) && tile_bytes(t, p) <= device->local_memory && (size_t)(t->items_x * t->items_y) <= device->max_work_group) return t;
     return NULL;
 }
 

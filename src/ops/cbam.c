@@ -119,17 +119,20 @@ CLATTN_GATES_DEFINE(spatial_attention)
 CLATTN_GATES_DEFINE(cbam)
 
 static const char *const channel_examples[] = { "channel_attention x[960,5,3,7] w1[2,5] b1[2] w2[5,2] b2[5] -> out gate", "channel_attention x[1,5,3,7] w1[2,5] w2[5,2]", "channel_attention x[64,5,3,7] w1[2,5] w2[5,2] pools=lp+lse", "channel_attention x[1,5,3,7] w1[2,5] w2[5,2] pools=lp+lse", NULL };
-static const clattn_op_code channel_code = { .variants = channel_attention_variants, .variant_count = CLATTN_COUNT(channel_attention_variants), .half = "cpu_image cpu gpu", .reference = clattn_reference_channel_attention, .work = channel_attention_work, .examples = channel_examples };
+static const char *const channel_tuning[] = { "channel_attention x[8,256,56,56] w1[16,256] w2[256,16]", NULL };
+static const clattn_op_code channel_code = { .variants = channel_attention_variants, .variant_count = CLATTN_COUNT(channel_attention_variants), .half = "cpu_image cpu gpu", .reference = clattn_reference_channel_attention, .work = channel_attention_work, .examples = channel_examples, CLATTN_GATES_TUNING(channel_attention), .tuning_cases = channel_tuning };
 static const clattn_op op_channel_attention = { "channel_attention", "channels scaled by a gate from their pools: x * sigmoid(mlp(avg) + mlp(max))", "Woo et al. 2018, CBAM's ChannelGate", sizeof(clattn_channel_attention_args), channel_fields, CLATTN_COUNT(channel_fields), &channel_code };
 CLATTN_DEFINE_CALL(channel_attention)
 
 static const char *const spatial_examples[] = { "spatial_attention x[960,5,9,7] weight[1,2,7,7] mean[1] var[1]:1 -> out gate", "spatial_attention x[1,5,9,7] weight[1,2,7,7]", NULL };
-static const clattn_op_code spatial_code = { .infer = spatial_infer, .variants = spatial_attention_variants, .variant_count = CLATTN_COUNT(spatial_attention_variants), .half = "cpu_image cpu gpu", .reference = clattn_reference_spatial_attention, .work = spatial_attention_work, .examples = spatial_examples };
+static const char *const spatial_tuning[] = { "spatial_attention x[8,256,56,56] weight[1,2,7,7]", NULL };
+static const clattn_op_code spatial_code = { .infer = spatial_infer, .variants = spatial_attention_variants, .variant_count = CLATTN_COUNT(spatial_attention_variants), .half = "cpu_image cpu gpu", .reference = clattn_reference_spatial_attention, .work = spatial_attention_work, .examples = spatial_examples, CLATTN_GATES_TUNING(spatial_attention), .tuning_cases = spatial_tuning };
 static const clattn_op op_spatial_attention = { "spatial_attention", "pixels scaled by a gate: x * sigmoid(norm(conv([max, mean] over the channels)))", "Woo et al. 2018, CBAM's SpatialGate", sizeof(clattn_spatial_attention_args), spatial_fields, CLATTN_COUNT(spatial_fields), &spatial_code };
 CLATTN_DEFINE_CALL(spatial_attention)
 
 static const char *const cbam_examples[] = { "cbam x[960,5,9,7] w1[2,5] b1[2] w2[5,2] b2[5] weight[1,2,7,7] mean[1] var[1]:1 -> out channel_gate spatial_gate", "cbam x[1,5,9,7] w1[2,5] w2[5,2] weight[1,2,7,7]", "cbam x[64,5,9,7] w1[2,5] w2[5,2] spatial=false", NULL };
-static const clattn_op_code cbam_code = { .infer = cbam_infer, .variants = cbam_variants, .variant_count = CLATTN_COUNT(cbam_variants), .half = "cpu_image cpu gpu", .reference = clattn_reference_cbam, .work = cbam_work, .examples = cbam_examples };
+static const char *const cbam_tuning[] = { "cbam x[8,256,56,56] w1[16,256] w2[256,16] weight[1,2,7,7]", NULL };
+static const clattn_op_code cbam_code = { .infer = cbam_infer, .variants = cbam_variants, .variant_count = CLATTN_COUNT(cbam_variants), .half = "cpu_image cpu gpu", .reference = clattn_reference_cbam, .work = cbam_work, .examples = cbam_examples, CLATTN_GATES_TUNING(cbam), .tuning_cases = cbam_tuning };
 static const clattn_op op_cbam = { "cbam", "channel attention, then spatial attention on its result, which is never stored", "Woo et al. 2018, CBAM", sizeof(clattn_cbam_args), cbam_fields, CLATTN_COUNT(cbam_fields), &cbam_code };
 CLATTN_DEFINE_CALL(cbam)
 

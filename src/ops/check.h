@@ -4,6 +4,9 @@
 
 #include "op.h"
 
+/* Large enough for every args struct; checked by the registry's test. */
+#define CLATTN_MAX_ARGS_SIZE 1024
+
 /* The pointer stored in an args struct for an INPUT (i-th of a list) or OUTPUT field. */
 clattn_tensor *clattn_field_tensor(const clattn_field *field, const void *args, int i);
 void clattn_field_put(const clattn_field *field, void *args, int i, const clattn_tensor *tensor);

@@ -130,11 +130,11 @@ static int choose_pixels(int vectors, int64_t cols) {
 
 static plan plan_blocks(const clattn_call *call, const clattn_conv2d_args *a) {
     const clattn_window w = clattn_conv2d_window(a);
-    const int64_t oh = clattn_dim(call, "OH"), ow = clattn_dim(call, "OW"), outputs = clattn_dim(call, "O") / a->groups;
-    plan p = { .vectors = choose_vectors(outputs) };
-    p.pixels = choose_pixels(p.vectors, ow);
+    const int64_t oh = clattn_dim(call, "OH"), ow = clattn_dim(call, "OW"), outputs = clattn_dim(call, "O") / a->groups, area = clattn_tuned(call, "area", 224);
+    plan p = { .vectors = clattn_tuned(call, "vectors", choose_vectors(outputs)) };
+    p.pixels = clattn_tuned(call, "pixels", choose_pixels(p.vectors, ow));
     p.cols = ow <= 112 ? ow : 56;
-    p.rows = 224 / p.cols < oh ? 224 / p.cols : oh;
+    p.rows = area < p.cols ? 1 : area / p.cols < oh ? area / p.cols : oh;
     /* Sums of at most some 72 products before they are added to the others: errors stay those of a blocked sum. */
     p.channels = 72 / (w.kernel[0] * w.kernel[1]);
     if (p.channels < 1) p.channels = 1;
@@ -147,7 +147,9 @@ static plan plan_blocks(const clattn_call *call, const clattn_conv2d_args *a) {
 
 static const char *blocks_refusal(const clattn_call *call, const void *raw) {
     if (!clattn_call_cpu(call, 0)) return "the device is not a CPU";
-    return plan_blocks(call, raw).fits ? NULL : "the input block of one tile does not fit local memory";
+    const plan p = plan_blocks(call, raw);
+    if (p.vectors * p.pixels > 28) return "the tile has more sums than there are registers";
+    return p.fits ? NULL : "the input block of one tile does not fit local memory";
 }
 
 clattn_status clattn_conv2d_pack(clattn_call *call, const clattn_conv2d_args *a, int64_t width, clattn_buffer **packed) {
@@ -229,6 +231,24 @@ static const clattn_variant variants[] = {
     { "scalar", NULL, enqueue_scalar },
 };
 
+static const clattn_tunable tunables[] = {
+    { "blocks", "vectors", "of 16 output channels in a block", { 1, 2, 3, 4 } },
+    { "blocks", "pixels", "whose sums with a block's channels are in registers", { 4, 7, 8, 14 } },
+    { "blocks", "area", "pixels of a group at most, in whole rows", { 56, 112, 224, 448, 896 } },
+    { .name = NULL },
+};
+
+static void shape_class(const clattn_call *call, const void *raw, char *text, size_t size) {
+    const clattn_conv2d_args *a = raw;
+    const clattn_window w = clattn_conv2d_window(a);
+    snprintf(text, size, "b%lld g%lld i%lld o%lld %lldx%lld/%lld to %lldx%lld", (long long)clattn_class_size(a->x->shape[0]), (long long)clattn_class_size(a->groups), (long long)clattn_class_size(clattn_dim(call, "I")), (long long)clattn_class_size(clattn_dim(call, "O") / a->groups),
+        (long long)w.kernel[0], (long long)w.kernel[1], (long long)w.stride[1], (long long)clattn_class_size(clattn_dim(call, "OH")), (long long)clattn_class_size(clattn_dim(call, "OW")));
+}
+
+static const char *const tuning_cases[] = {
+    "conv2d x[1,64,56,56] weight[64,64,3,3] padding=1", "conv2d x[1,128,28,28] weight[128,128,3,3] padding=1", "conv2d x[1,256,14,14] weight[256,256,3,3] padding=1",
+    "conv2d x[8,256,56,56] weight[64,256,1,1]", "conv2d x[1,3,224,224] weight[64,3,7,7] stride=2 padding=3", NULL };
+
 static void work(const clattn_call *call, const void *raw, double *flops, double *bytes) {
     const clattn_conv2d_args *a = raw;
     const double outputs = (double)a->x->shape[0] * (double)clattn_dim(call, "O") * (double)clattn_dim(call, "OH") * (double)clattn_dim(call, "OW");
@@ -241,7 +261,8 @@ void clattn_reference_conv2d(const clattn_call *call, const void *args, clattn_b
 static const char *const examples[] = {
     "conv2d x[1,1,28,28] weight[16,1,3,3] bias[16] padding=1", "conv2d x[2,9,11,10] weight[24,9,3,3] bias[24] padding=2 dilation=2", "conv2d x[1,16,28,28] weight[32,16,3,3] bias[32] padding=1 activation=relu",
     "conv2d x[1,32,14,14] weight[64,32,3,3] bias[64] padding=1", "conv2d x[1,4,17,17] weight[4,1,3,3] groups=4 padding=1", NULL };
-static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "gpu_depthwise gpu_tile", .reference = clattn_reference_conv2d, .work = work, .examples = examples };
+static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "gpu_depthwise gpu_tile", .reference = clattn_reference_conv2d, .work = work, .examples = examples,
+    .tunables = tunables, .shape_class = shape_class, .kernels = "conv2d conv2d_gpu", .tuning_cases = tuning_cases };
 static const clattn_op op_conv2d = { "conv2d", "2-D cross-correlation with zero padding", "torch.nn.functional.conv2d", sizeof(clattn_conv2d_args), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(conv2d)
 

@@ -115,8 +115,8 @@ const char *clattn_gates_cpu_refusal(const clattn_call *call, const clattn_gates
 
 /* How many items of `elements` each a group takes, so that there are several groups for each compute unit, none tiny. */
 static int64_t per_group(const clattn_call *call, int64_t items, int64_t elements, int64_t parallel) {
-    const int64_t groups = largest(1, 8 * largest(1, clattn_call_device(call)->compute_units) / largest(1, parallel));
-    return largest(1, largest((items + groups - 1) / groups, GROUP_ELEMENTS / (elements + 1)));
+    const int64_t groups = largest(1, clattn_tuned(call, "groups", 8) * largest(1, clattn_call_device(call)->compute_units) / largest(1, parallel));
+    return largest(1, largest((items + groups - 1) / groups, clattn_tuned(call, "share", GROUP_ELEMENTS) / (elements + 1)));
 }
 
 static size_t group_count(int64_t items, int64_t each) {
@@ -133,12 +133,20 @@ static clattn_status cpu_channel_gate(clattn_call *call, const clattn_gates *g, 
     return status;
 }
 
+/* The kernel knows how long its strips are unless a setting says otherwise. */
+static void reduce_options(const clattn_call *call, const clattn_gates *g, char *text, size_t size) {
+    const int strip = clattn_tuned(call, "strip", 0), used = snprintf(text, size, "%s", g->channel ? "-DCHANNEL" : "");
+    if (strip) snprintf(text + used, size - (size_t)used, " -DSTRIP=%d", strip);
+}
+
 static clattn_status cpu_spatial_gate(clattn_call *call, const clattn_gates *g, const gate_sizes *s, const gate_tensors *t) {
+    char options[48];
+    reduce_options(call, g, options, sizeof options);
     const size_t one[] = { 1, 1 };
     const int64_t of_pixels = round_up(per_group(call, s->plane, s->channels, s->images), 16);
     const int64_t of_rows = round_up(per_group(call, s->height, s->width * s->k * s->k / 8, s->images), ROWS);
     clattn_status status = clattn_enqueue_fill(call->context, t->maps.buffer, (size_t)t->maps.offset * 4, (size_t)clattn_tensor_count(&t->maps) * 4, 0);
-    if (!status) status = clattn_run_kernel(call, "gates", "reduce", g->channel ? "-DCHANNEL" : "", 2, ((size_t[]){ group_count(s->plane, of_pixels), (size_t)s->images }), one, ARG_T(g->x), ARG_T(&t->channel_gate), ARG_T(&t->maps), ARG_I64(s->channels), ARG_I64(s->plane), ARG_I64(s->width), ARG_I64(s->pitch), ARG_I64(s->slice), ARG_I64(s->k / 2), ARG_I32(g->mean_first), ARG_I64(of_pixels));
+    if (!status) status = clattn_run_kernel(call, "gates", "reduce", options, 2, ((size_t[]){ group_count(s->plane, of_pixels), (size_t)s->images }), one, ARG_T(g->x), ARG_T(&t->channel_gate), ARG_T(&t->maps), ARG_I64(s->channels), ARG_I64(s->plane), ARG_I64(s->width), ARG_I64(s->pitch), ARG_I64(s->slice), ARG_I64(s->k / 2), ARG_I32(g->mean_first), ARG_I64(of_pixels));
     if (!status) status = clattn_run_kernel(call, "gates", "spatial", "", 2, ((size_t[]){ group_count(s->height, of_rows), (size_t)s->images }), one, ARG_T(&t->maps), ARG_T(g->weight), ARG_T(g->gamma), ARG_T(g->beta), ARG_T(g->mean), ARG_T(g->var), ARG_F32(g->eps), ARG_T(&t->spatial_gate), ARG_I64(s->height), ARG_I64(s->width), ARG_I64(s->pitch), ARG_I64(s->slice), ARG_I32(s->k), ARG_I64(of_rows));
     return status;
 }
@@ -183,6 +191,20 @@ clattn_status clattn_gates_scalar(clattn_call *call, const clattn_gates *g) {
     if (!status && wants_spatial(g)) status = scalar_spatial_gate(call, g, &s, &t);
     if (status || !g->out) return status;
     return clattn_run_kernel(call, "gates_scalar", "apply", options, 1, (size_t[]){ (size_t)total }, (size_t[]){ 0 }, ARG_T(g->x), ARG_T(&t.channel_gate), ARG_T(&t.spatial_gate), ARG_T(g->out), ARG_I64(total), ARG_I64(s.channels), ARG_I64(s.plane));
+}
+
+/* ---- Tuning ---- */
+
+const clattn_tunable clattn_gates_tunables[] = {
+    { "cpu", "groups", "for each compute unit", { 2, 4, 8, 16, 32 } },
+    { "cpu", "share", "elements of a group at least", { 4096, 16384, 65536 } },
+    { "cpu", "strip", "pixels whose maximum and sum over the channels stay in a core's cache", { 224, 448, 896 } },
+    { .name = NULL },
+};
+
+void clattn_gates_class(const clattn_gates *g, char *text, size_t size) {
+    const int64_t *shape = g->x->shape;
+    snprintf(text, size, "b%lld c%lld p%lld", (long long)clattn_class_size(shape[0]), (long long)clattn_class_size(shape[1]), (long long)clattn_class_size(shape[2] * shape[3]));
 }
 
 /* ---- Work ---- */

@@ -23,6 +23,10 @@ clattn_gates clattn_gates_cbam(const void *args);
 void clattn_gates_reference(const clattn_gates *gates, clattn_bounds *bounds);
 void clattn_gates_work(const clattn_call *call, const clattn_gates *gates, double *flops, double *bytes);
 
+extern const clattn_tunable clattn_gates_tunables[];
+/* Images, channels, pixels. */
+void clattn_gates_class(const clattn_gates *gates, char *text, size_t size);
+
 /* The variants. */
 const char *clattn_gates_image_refusal(const clattn_call *call, const clattn_gates *gates);
 const char *clattn_gates_cpu_refusal(const clattn_call *call, const clattn_gates *gates);
@@ -32,7 +36,10 @@ clattn_status clattn_gates_cpu(clattn_call *call, const clattn_gates *gates);
 clattn_status clattn_gates_gpu(clattn_call *call, const clattn_gates *gates);
 clattn_status clattn_gates_scalar(clattn_call *call, const clattn_gates *gates);
 
-/* Defines <name>_variants, <name>_work and declares the reference of an operation that clattn_gates_<name> describes. */
+/* For the operation's code. */
+#define CLATTN_GATES_TUNING(name) .tunables = clattn_gates_tunables, .shape_class = name##_class, .kernels = "gates gates_gpu gates_scalar planes_gpu"
+
+/* Defines <name>_variants, <name>_class, <name>_work and declares the reference of an operation that clattn_gates_<name> describes. */
 #define CLATTN_GATES_REFUSAL(name, hook)                                                                               \
     static const char *name##_##hook(const clattn_call *call, const void *args) {                                      \
         const clattn_gates gates = clattn_gates_##name(args);                                                          \
@@ -57,6 +64,11 @@ clattn_status clattn_gates_scalar(clattn_call *call, const clattn_gates *gates);
         { "gpu", name##_gpu_refusal, name##_gpu },                                                                     \
         { "scalar", NULL, name##_scalar },                                                                             \
     };                                                                                                                 \
+    static void name##_class(const clattn_call *call, const void *args, char *text, size_t size) {                     \
+        const clattn_gates gates = clattn_gates_##name(args);                                                          \
+        (void)call;                                                                                                    \
+        clattn_gates_class(&gates, text, size);                                                                        \
+    }                                                                                                                  \
     static void name##_work(const clattn_call *call, const void *args, double *flops, double *bytes) {                 \
         const clattn_gates gates = clattn_gates_##name(args);                                                          \
         clattn_gates_work(call, &gates, flops, bytes);                                                                 \

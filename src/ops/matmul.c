@@ -140,6 +140,7 @@ static clattn_status enqueue_scalar(clattn_call *call, const void *args) {
 #define MAX_ROWS 128
 #define FEW_ROWS 8
 #define WANTED_GROUPS 16
+#define MOST_SUMS 28 /* float16 in registers, beside those of a row of the panel */
 
 /* Vectors in a panel's row: wide panels unless much of the last one would be empty. */
 static int panel_vectors(int64_t n) {
@@ -171,16 +172,31 @@ static clattn_status pack_b(clattn_call *call, const clattn_product *p, int vect
     return clattn_run_kernel(call, "matmul", "pack", options, 3, ((size_t[]){ (size_t)panels, (size_t)clattn_ceil_div(p->k, DEPTH), (size_t)matrices }), ((size_t[]){ 1, 1, 1 }), ARG_T(p->b), ARG_BUFFER(*packed), ARG_I64(p->n), ARG_I64(p->k), ARG_I64(DEPTH), ARG_I64(p->b_k), ARG_I64(p->b_n), clattn_arg_i64x8(sizes), clattn_arg_i64x8(p->b_lead));
 }
 
-static const char *cpu_refusal(const clattn_call *call, const void *args) {
-    (void)args;
-    return clattn_call_cpu(call, MAX_ROWS * DEPTH * sizeof(float)) ? NULL : "the device is not a CPU with 128 KiB of local memory";
-}
+/* How out is cut: sums of `tile` rows by `vectors` in registers, `rows` and some panels a group, at least `groups` groups. */
+typedef struct cut {
+    int vectors, tile, groups;
+    int64_t rows;
+} cut;
 
 /* Rows of a group: few enough that all cores have work. */
-static int64_t block_rows(const clattn_product *p, int tile) {
-    int64_t rows = MAX_ROWS;
-    while (rows > 4 * tile && p->batches * clattn_ceil_div(p->m, rows) < WANTED_GROUPS) rows /= 2;
+static int64_t block_rows(const clattn_product *p, int tile, int64_t most, int64_t groups) {
+    int64_t rows = most;
+    while (rows > 4 * tile && p->batches * clattn_ceil_div(p->m, rows) < groups) rows /= 2;
     return clattn_ceil_div(rows, tile) * tile <= MAX_ROWS ? clattn_ceil_div(rows, tile) * tile : rows / tile * tile;
+}
+
+static cut cut_of(const clattn_call *call, const clattn_product *p) {
+    cut c = { .vectors = clattn_tuned(call, "panel", panel_vectors(p->n)), .groups = clattn_tuned(call, "groups", WANTED_GROUPS) };
+    c.tile = clattn_tuned(call, "tile", c.vectors == 4 ? 4 : 8);
+    c.rows = block_rows(p, c.tile, clattn_tuned(call, "block", MAX_ROWS), c.groups);
+    return c;
+}
+
+static const char *cpu_refusal(const clattn_call *call, const void *args) {
+    const clattn_product p = clattn_product_of(call, args);
+    const cut c = cut_of(call, &p);
+    if (!clattn_call_cpu(call, MAX_ROWS * DEPTH * sizeof(float))) return "the device is not a CPU with 128 KiB of local memory";
+    return c.tile * c.vectors <= MOST_SUMS ? NULL : "the tile has more sums than there are registers";
 }
 
 static clattn_status enqueue_cpu(clattn_call *call, const void *args) {
@@ -188,13 +204,13 @@ static clattn_status enqueue_cpu(clattn_call *call, const void *args) {
     int64_t packed_lead[8];
     clattn_buffer *packed;
     const clattn_product p = clattn_product_of(call, args);
-    const int vectors = panel_vectors(p.n), tile = vectors == 4 ? 4 : 8;
-    const clattn_status status = pack_b(call, &p, vectors, &packed, packed_lead);
+    const cut c = cut_of(call, &p);
+    const clattn_status status = pack_b(call, &p, c.vectors, &packed, packed_lead);
     if (status) return status;
-    const int64_t rows = block_rows(&p, tile), blocks = clattn_ceil_div(p.m, rows), panels = clattn_ceil_div(p.n, 16 * vectors);
-    const int64_t shares = clattn_ceil_div(WANTED_GROUPS, blocks * p.batches), per_group = clattn_ceil_div(panels, shares);
-    snprintf(text, sizeof text, "%s -DROWS=%d%s", options_of(&p, tile, vectors, options), MAX_ROWS, p.a_k == 1 ? "" : " -DPACK_A");
-    return clattn_run_kernel(call, "matmul", "blocked", text, 3, ((size_t[]){ (size_t)blocks, (size_t)clattn_ceil_div(panels, per_group), (size_t)p.batches }), ((size_t[]){ 1, 1, 1 }), ARG_T(p.a), ARG_BUFFER(packed), ARG_T(p.bias), ARG_T(p.out), ARG_I32(p.bias != NULL), ARG_I64(p.m), ARG_I64(p.n), ARG_I64(p.k), ARG_I64(p.a_m), ARG_I64(p.a_k), clattn_arg_i64x8(p.lead), clattn_arg_i64x8(p.a_lead), clattn_arg_i64x8(packed_lead), ARG_I64(rows), ARG_I64(panels), ARG_I64(per_group));
+    const int64_t blocks = clattn_ceil_div(p.m, c.rows), panels = clattn_ceil_div(p.n, 16 * c.vectors);
+    const int64_t shares = clattn_ceil_div(c.groups, blocks * p.batches), per_group = clattn_ceil_div(panels, shares);
+    snprintf(text, sizeof text, "%s -DROWS=%d%s", options_of(&p, c.tile, c.vectors, options), MAX_ROWS, p.a_k == 1 ? "" : " -DPACK_A");
+    return clattn_run_kernel(call, "matmul", "blocked", text, 3, ((size_t[]){ (size_t)blocks, (size_t)clattn_ceil_div(panels, per_group), (size_t)p.batches }), ((size_t[]){ 1, 1, 1 }), ARG_T(p.a), ARG_BUFFER(packed), ARG_T(p.bias), ARG_T(p.out), ARG_I32(p.bias != NULL), ARG_I64(p.m), ARG_I64(p.n), ARG_I64(p.k), ARG_I64(p.a_m), ARG_I64(p.a_k), clattn_arg_i64x8(p.lead), clattn_arg_i64x8(p.a_lead), clattn_arg_i64x8(packed_lead), ARG_I64(c.rows), ARG_I64(panels), ARG_I64(per_group));
 }
 
 /* ---- cpu_rows: few rows, b read once as it lies ---- */
@@ -210,7 +226,7 @@ static clattn_status enqueue_rows(clattn_call *call, const void *args) {
     char options[96];
     const clattn_product p = clattn_product_of(call, args);
     const bool columns = p.b_n == 1;
-    const int64_t unit = columns ? 64 : 8, per_group = clattn_ceil_div(clattn_ceil_div(p.n, WANTED_GROUPS), unit) * unit;
+    const int64_t groups = clattn_tuned(call, "strips", WANTED_GROUPS), unit = columns ? 64 : 8, per_group = clattn_ceil_div(clattn_ceil_div(p.n, groups), unit) * unit;
     return clattn_run_kernel(call, "matmul", columns ? "rows_columns" : "rows_dot", options_of(&p, p.m == 1 ? 1 : p.m == 2 ? 2
                                                                                                                            : 4,
                                                                                         4, options),
@@ -225,6 +241,27 @@ static const clattn_variant variants[] = {
     { "scalar", NULL, enqueue_scalar },
 };
 
+/* ---- Tuning ---- */
+
+static const clattn_tunable tunables[] = {
+    { "cpu_rows", "strips", "of columns, one a group", { 4, 8, 16, 32, 64 } },
+    { "cpu", "panel", "vectors of 16 columns in a panel of b", { 1, 2, 4 } },
+    { "cpu", "tile", "rows whose sums with a panel are in registers", { 4, 6, 8, 12 } },
+    { "cpu", "block", "rows of a group at most", { 32, 64, 128 } },
+    { "cpu", "groups", "wanted at least", { 4, 8, 16, 32, 64 } },
+    { "gpu_tile", "edge", "rows and columns of a group", { 64, 128 } },
+    { "gpu_tile", "depth", "values of k in local memory at a time", { 8, 16 } },
+    { .name = NULL },
+};
+
+static void shape_class(const clattn_call *call, const void *args, char *text, size_t size) {
+    const clattn_product p = clattn_product_of(call, args);
+    const size_t used = p.batches > 1 ? (size_t)snprintf(text, size, "b%lld ", (long long)clattn_class_size(p.batches)) : 0;
+    snprintf(text + used, size - used, "m%lld n%lld k%lld", (long long)clattn_class_size(p.m), (long long)clattn_class_size(p.n), (long long)clattn_class_size(p.k));
+}
+
+#define TUNING .tunables = tunables, .shape_class = shape_class, .kernels = "matmul matmul_gpu"
+
 static void work(const clattn_call *call, const void *args, double *flops, double *bytes) {
     const clattn_product p = clattn_product_of(call, args);
     const double out = (double)p.batches * (double)p.m * (double)p.n;
@@ -236,7 +273,8 @@ void clattn_reference_matmul(const clattn_call *call, const void *args, clattn_b
 void clattn_reference_linear(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
 static const char *const matmul_examples[] = { "matmul a[3,40] b[40,70]", "matmul a[20,300] b[300,70]", "matmul a[2,9,5] b[2,5,10]", "matmul a[300,20] b[70,300] transpose_a=true transpose_b=true", NULL };
-static const clattn_op_code matmul_code = { .infer = infer_matmul, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reserve = clattn_matmul_reserve, .reference = clattn_reference_matmul, .work = work, .examples = matmul_examples };
+static const char *const matmul_tuning[] = { "matmul a[256,256] b[256,256]", "matmul a[512,512] b[512,512]", "matmul a[1024,1024] b[1024,1024]", "matmul a[96,64,64] b[96,64,64]", NULL };
+static const clattn_op_code matmul_code = { .infer = infer_matmul, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reserve = clattn_matmul_reserve, .reference = clattn_reference_matmul, .work = work, .examples = matmul_examples, TUNING, .tuning_cases = matmul_tuning };
 static const clattn_op op_matmul = { "matmul", "products of matrices, batched", "numpy.matmul; rank 2 and more", sizeof(clattn_matmul_args), matmul_fields, CLATTN_COUNT(matmul_fields), &matmul_code };
 CLATTN_DEFINE_CALL(matmul)
 
@@ -249,7 +287,8 @@ static const clattn_field linear_fields[] = {
 };
 
 static const char *const linear_examples[] = { "linear x[40] weight[7,40] bias[7]", "linear x[3,40] weight[7,40] bias[7] activation=tanh", "linear x[20,300] weight[70,300] bias[70]", NULL };
-static const clattn_op_code linear_code = { .variants = variants, .variant_count = CLATTN_COUNT(variants), .reserve = clattn_matmul_reserve, .reference = clattn_reference_linear, .work = work, .examples = linear_examples };
+static const char *const linear_tuning[] = { "linear x[512,768] weight[768,768] bias[768]", "linear x[512,768] weight[3072,768] bias[3072]", "linear x[1,1024] weight[1024,1024] bias[1024]", NULL };
+static const clattn_op_code linear_code = { .variants = variants, .variant_count = CLATTN_COUNT(variants), .reserve = clattn_matmul_reserve, .reference = clattn_reference_linear, .work = work, .examples = linear_examples, TUNING, .tuning_cases = linear_tuning };
 static const clattn_op op_linear = { "linear", "act(x weight^T + bias)", "torch.nn.functional.linear", sizeof(clattn_linear_args), linear_fields, CLATTN_COUNT(linear_fields), &linear_code };
 CLATTN_DEFINE_CALL(linear)
 

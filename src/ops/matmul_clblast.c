@@ -4,7 +4,7 @@
 
 /* Below this size of m, n and k one launch of gpu_tile is ahead of the copies and transpositions that CLBlast makes before and
  * after its own kernel; from there on these are less than a hundredth of the work, and its parameters are tuned for the
- * device. What a measurement on the device says comes in here. */
+ * device. A setting that a measurement on the device gave (clattn/tuning.h) comes before this. */
 #define LEAST 512
 
 /* The strides of a factor's two axes as rows of contiguous elements, the right way round or transposed. */

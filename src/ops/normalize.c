@@ -3,6 +3,8 @@
 #include "gpu.h"
 #include "lanes.h"
 
+#define SHARE 16384 /* elements of a group, rounded up to whole rows */
+
 #define EPS_FIELD(type) \
     { .name = "eps", .kind = CLATTN_FIELD_FLOAT, .offset = offsetof(type, eps), .flags = CLATTN_FIELD_NOT_ZERO, .fallback = 1e-5, .low = 0, .high = 3.4e38, .text = "added to the variance; 0 is refused (in C it is the default)" }
 
@@ -107,7 +109,7 @@ static const char *options_of(const clattn_call *call, const rows *r, bool spans
 
 static clattn_status enqueue_rows(clattn_call *call, const void *raw) {
     const rows r = rows_of(call, raw);
-    const int64_t per_group = 1 + 16384 / (r.length + 1);
+    const int64_t per_group = 1 + clattn_tuned(call, "share", SHARE) / (r.length + 1);
     const size_t groups = (size_t)((r.count + per_group - 1) / per_group);
     char options[64];
     options_of(call, &r, true, options, sizeof options);
@@ -161,6 +163,15 @@ static const clattn_variant variants[] = {
     { "scalar", NULL, enqueue_scalar },
 };
 
+static const clattn_tunable tunables[] = { { "rows", "share", "elements of a group, in whole rows", { 4096, 8192, 16384, 32768, 65536 } }, { .name = NULL } };
+
+static void shape_class(const clattn_call *call, const void *raw, char *text, size_t size) {
+    (void)raw;
+    snprintf(text, size, "rows%lld length%lld", (long long)clattn_class_size(clattn_dim(call, "rows")), (long long)clattn_class_size(clattn_dim(call, "length")));
+}
+
+#define TUNING .tunables = tunables, .shape_class = shape_class, .kernels = "normalize"
+
 static void work(const clattn_call *call, const void *raw, double *flops, double *bytes) {
     const double count = (double)clattn_dim(call, "rows") * (double)clattn_dim(call, "length");
     (void)raw;
@@ -173,17 +184,20 @@ void clattn_reference_rms_norm(const clattn_call *call, const void *args, clattn
 void clattn_reference_group_norm(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
 static const char *const layer_examples[] = { "layer_norm x[5,70] gamma[70] beta[70]", "layer_norm x[5,70]", NULL };
-static const clattn_op_code layer_code = { .infer = infer_layer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows gpu_row_subgroup gpu_row scalar", .reference = clattn_reference_layer_norm, .work = work, .examples = layer_examples };
+static const char *const layer_tuning[] = { "layer_norm x[8192,768] gamma[768] beta[768]", NULL };
+static const clattn_op_code layer_code = { .infer = infer_layer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows gpu_row_subgroup gpu_row scalar", .reference = clattn_reference_layer_norm, .work = work, .examples = layer_examples, TUNING, .tuning_cases = layer_tuning };
 static const clattn_op op_layer_norm = { "layer_norm", "rows to mean 0 and variance 1, times gamma plus beta", "Ba et al. 2016; torch.nn.functional.layer_norm", sizeof(clattn_layer_norm_args), layer_fields, CLATTN_COUNT(layer_fields), &layer_code };
 CLATTN_DEFINE_CALL(layer_norm)
 
 static const char *const rms_examples[] = { "rms_norm x[5,70] gamma[70]", "rms_norm x[5,70]", NULL };
-static const clattn_op_code rms_code = { .infer = infer_layer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows gpu_row_subgroup gpu_row scalar", .reference = clattn_reference_rms_norm, .work = work, .examples = rms_examples };
+static const char *const rms_tuning[] = { "rms_norm x[8192,768] gamma[768]", NULL };
+static const clattn_op_code rms_code = { .infer = infer_layer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows gpu_row_subgroup gpu_row scalar", .reference = clattn_reference_rms_norm, .work = work, .examples = rms_examples, TUNING, .tuning_cases = rms_tuning };
 static const clattn_op op_rms_norm = { "rms_norm", "rows to a mean square of 1, times gamma plus beta", "Zhang and Sennrich 2019; torch.nn.functional.rms_norm", sizeof(clattn_rms_norm_args), layer_fields, CLATTN_COUNT(layer_fields), &rms_code };
 CLATTN_DEFINE_CALL(rms_norm)
 
 static const char *const group_examples[] = { "group_norm x[2,6,5,7] gamma[6] beta[6] groups=3", NULL };
-static const clattn_op_code group_code = { .prepare = prepare_group, .infer = infer_group, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows gpu_row_subgroup gpu_row scalar", .reference = clattn_reference_group_norm, .work = work, .examples = group_examples };
+static const char *const group_tuning[] = { "group_norm x[8,64,56,56] gamma[64] beta[64] groups=32", NULL };
+static const clattn_op_code group_code = { .prepare = prepare_group, .infer = infer_group, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows gpu_row_subgroup gpu_row scalar", .reference = clattn_reference_group_norm, .work = work, .examples = group_examples, TUNING, .tuning_cases = group_tuning };
 static const clattn_op op_group_norm = { "group_norm", "groups of channels to mean 0 and variance 1, times gamma plus beta", "Wu and He 2018; torch.nn.functional.group_norm", sizeof(clattn_group_norm_args), group_fields, CLATTN_COUNT(group_fields), &group_code };
 CLATTN_DEFINE_CALL(group_norm)
 

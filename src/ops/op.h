@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <clattn/registry.h>
+#include <clattn/tuning.h>
 
 #include "../device/device.h"
 
@@ -41,6 +41,8 @@ typedef struct clattn_call {
     } kept[CLATTN_MAX_LOCALS]; /* packed forms kept by this call: forgotten when it fails before they are filled */
     int kept_count;
     bool half; /* the variant that runs was given f16 as it is: its kernels get -DHALF */
+    const clattn_setting *setting; /* what is tuned; NULL: nothing */
+    bool forced;                   /* by clattn_tuning_force: a variant that it does not fit refuses */
 } clattn_call;
 
 /* The size bound to a name; -1 if none. */
@@ -77,6 +79,14 @@ typedef struct clattn_op_code {
     void (*reference)(const clattn_call *call, const void *args, clattn_bounds *bounds);
     void (*work)(const clattn_call *call, const void *args, double *flops, double *bytes);
     const char *const *examples; /* NULL-terminated cases */
+    /* What can be tuned; NULL: nothing, and the members below are NULL too. A variant serves any shape with any of the values, or
+     * its refusal says why not. The list ends with an entry without a name. */
+    const clattn_tunable *tunables;
+    /* Writes the class of shapes for which a setting is kept: few words, sizes by clattn_class_size. The types in which
+     * tensors are stored are no part of it. */
+    void (*shape_class)(const clattn_call *call, const void *args, char *text, size_t size);
+    const char *kernels;             /* the files of cl/ that its variants launch, separated by spaces: when they change, settings are stale */
+    const char *const *tuning_cases; /* NULL-terminated: what `clattn tune` measures unless it is told */
 } clattn_op_code;
 
 /* ---- Describing fields ---- */
@@ -114,6 +124,11 @@ static inline int64_t clattn_ceil_div(int64_t a, int64_t b) {
 const clattn_device_info *clattn_call_device(const clattn_call *call);
 /* True on CPU devices with at least `local_bytes` of local memory: where work-groups of one with float16 are the fast form. */
 bool clattn_call_cpu(const clattn_call *call, size_t local_bytes);
+
+/* The value of a tunable of the call's operation where a setting has one, else `fallback`. */
+int clattn_tuned(const clattn_call *call, const char *name, int64_t fallback);
+/* The power of two that is nearest, 768 to 1535 being 1024; 0 for 0. */
+int64_t clattn_class_size(int64_t size);
 
 /* A dense tensor of pooled memory that lives until the call returns. */
 clattn_status clattn_scratch(clattn_call *call, clattn_tensor *tensor, clattn_dtype dtype, int rank, const int64_t *shape);

@@ -2,15 +2,16 @@
 #include "check.h"
 #include "dims.h"
 #include "selfcheck.h"
+#include "tuning.h"
 #include "walk.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 
-/* Large enough for every args struct; checked by the registry's test. */
-#define MAX_ARGS_SIZE 1024
 /* Inputs of one call that kernels get in another form. */
 #define MAX_STAND_INS 32
+/* Instead of a place among the variants: from the first on, for a setting was left out. */
+#define AGAIN SIZE_MAX
 
 clattn_status clattn_call_fail(clattn_call *call, clattn_status status, const char *format, ...) {
     char text[1200];
@@ -296,16 +297,48 @@ static clattn_status pack_outputs(clattn_call *call, void *args, bool half, unpa
 
 /* ---- Choosing ---- */
 
-/* The first that can serve from index `*at` on, which is left behind it. */
+/* The variant that the call's setting prefers; NULL: none. */
+static const clattn_variant *preferred(const clattn_call *call) {
+    const clattn_op_code *code = call->op->code;
+    for (size_t i = 0; call->setting && call->setting->variant && i < code->variant_count; i++)
+        if (strcmp(code->variants[i].name, call->setting->variant) == 0) return &code->variants[i];
+    return NULL;
+}
+
+/* A setting of a database is left out where it alone is in the way. */
+static const char *refusal_by(clattn_call *call, const void *args, const clattn_variant *variant) {
+    const clattn_setting *setting = call->setting;
+    const char *refusal = variant->refusal ? variant->refusal(call, args) : NULL;
+    if (!refusal || call->forced || !clattn_setting_concerns(setting, variant)) return refusal;
+    call->setting = NULL;
+    if (!variant->refusal(call, args)) return NULL;
+    call->setting = setting;
+    return refusal;
+}
+
+/* So is one with which the variant fails its check. */
+static const char *demotion_by(clattn_call *call, const void *args, const clattn_variant *variant) {
+    const bool tuned = clattn_setting_concerns(call->setting, variant);
+    const char *reason = clattn_self_check(call->context, call->op, args, variant, tuned ? call->setting : NULL);
+    if (!reason || !tuned || call->forced) return reason;
+    clattn_setting_leave_out(call, reason);
+    return clattn_self_check(call->context, call->op, args, variant, NULL);
+}
+
+/* The first that can serve from place `*at` on, which is left behind it. Place 0 is that of the one which the setting prefers. */
 static const clattn_variant *choose(clattn_call *call, const void *args, const char *name, size_t *at) {
     const clattn_op_code *code = call->op->code;
     const char *last = "";
-    while (*at < code->variant_count) {
-        const clattn_variant *variant = &code->variants[(*at)++];
-        if (name && strcmp(name, variant->name)) continue;
-        const char *refusal = variant->refusal ? variant->refusal(call, args) : NULL;
-        if (!refusal && !name && code->reserve) refusal = code->reserve(call, args, variant);
-        if (!refusal) refusal = clattn_self_check(call->context, call->op, args, variant);
+    while (*at <= code->variant_count) {
+        const clattn_variant *first = name ? NULL : preferred(call), *variant = *at ? &code->variants[*at - 1] : first;
+        if (!variant || (name && strcmp(name, variant->name)) || (*at && variant == first)) {
+            ++*at;
+            continue;
+        }
+        ++*at;
+        const char *refusal = refusal_by(call, args, variant);
+        if (!refusal && !name && code->reserve && variant != first) refusal = code->reserve(call, args, variant);
+        if (!refusal) refusal = demotion_by(call, args, variant);
         if (!refusal) return variant;
         last = refusal;
         if (!name) continue;
@@ -328,6 +361,14 @@ static bool all_outputs_empty(const clattn_op *op, const void *args) {
     return true;
 }
 
+/* Under a setting of a database a kernel may ask for more than it is granted, which is known once it is built: true when the call
+ * is to be made again without it. */
+static bool leaves_setting(clattn_call *call, const clattn_variant *variant, clattn_status status) {
+    if ((status != CLATTN_ERROR_UNSUPPORTED && status != CLATTN_ERROR_BUILD) || call->forced || !clattn_setting_concerns(call->setting, variant)) return false;
+    clattn_setting_leave_out(call, clattn_message(call->context));
+    return true;
+}
+
 static clattn_status run_checked(clattn_call *call, void *args, const char *variant_name, size_t *at, const char **chosen) {
     unpack_list list = { .count = 0 };
     stand_ins packed = { .count = 0 };
@@ -342,6 +383,7 @@ static clattn_status run_checked(clattn_call *call, void *args, const char *vari
     if (!status) status = variant->enqueue(call, args);
     call->half = false;
     for (int i = 0; i < list.count && !status; i++) status = transfer(call, list.target[i], list.dense[i]);
+    if (leaves_setting(call, variant, status)) *at = AGAIN;
     return status;
 }
 
@@ -354,12 +396,13 @@ static void release_locals(clattn_call *call, clattn_status status) {
 }
 
 static clattn_status run_from(clattn_context *context, const clattn_op *op, const void *args, const char *variant, size_t *at, const char **chosen) {
-    _Alignas(16) char copy[MAX_ARGS_SIZE];
+    _Alignas(16) char copy[CLATTN_MAX_ARGS_SIZE];
     clattn_call call = { .context = context, .op = op };
     if (!args) return clattn_call_fail(&call, CLATTN_ERROR_ARGUMENT, "args is NULL");
     memcpy(copy, args, op->args_size);
     clattn_status status = clattn_check_inputs(&call, copy, false);
     if (!status) status = clattn_check_outputs(&call, copy, false);
+    if (!status) clattn_setting_choose(&call, copy);
     if (!status) status = run_checked(&call, copy, variant, at, chosen);
     release_locals(&call, status);
     return status;
@@ -370,12 +413,15 @@ clattn_status clattn_op_run(clattn_context *context, const clattn_op *op, const 
     size_t at = 0;
     if (!context || !clattn_context_device(context) || !op) return CLATTN_ERROR_ARGUMENT;
     clattn_status status = run_from(context, op, args, variant, &at, chosen);
-    while (status == CLATTN_ERROR_UNSUPPORTED && !variant && at > 0 && at < op->code->variant_count) status = run_from(context, op, args, NULL, &at, chosen);
+    while (at == AGAIN || (status == CLATTN_ERROR_UNSUPPORTED && !variant && at > 0 && at <= op->code->variant_count)) {
+        if (at == AGAIN) at = 0;
+        status = run_from(context, op, args, variant, &at, chosen);
+    }
     return status;
 }
 
 clattn_status clattn_op_shapes(clattn_context *context, const clattn_op *op, const void *args, size_t capacity, int *ranks, int64_t (*shapes)[CLATTN_MAX_RANK], clattn_dtype *dtypes) {
-    _Alignas(16) char copy[MAX_ARGS_SIZE];
+    _Alignas(16) char copy[CLATTN_MAX_ARGS_SIZE];
     if (!context || !clattn_context_device(context) || !op || !args || (capacity && (!ranks || !shapes))) return CLATTN_ERROR_ARGUMENT;
     clattn_call call = { .context = context, .op = op };
     memcpy(copy, args, op->args_size);
@@ -392,7 +438,7 @@ clattn_status clattn_op_shapes(clattn_context *context, const clattn_op *op, con
 }
 
 clattn_status clattn_op_value_limits(clattn_context *context, const clattn_op *op, const void *args, const clattn_field *field, int64_t *low, int64_t *high) {
-    _Alignas(16) char copy[MAX_ARGS_SIZE];
+    _Alignas(16) char copy[CLATTN_MAX_ARGS_SIZE];
     if (!context || !clattn_context_device(context) || !op || !args || !field || !low || !high) return CLATTN_ERROR_ARGUMENT;
     *low = INT32_MIN;
     *high = INT32_MAX;
@@ -417,17 +463,18 @@ bool clattn_op_value_exception(const clattn_op *op, const void *args, const clat
 }
 
 static const char *refusal_of(clattn_context *context, const clattn_op *op, const void *args, const char *variant, bool by_name) {
-    _Alignas(16) char copy[MAX_ARGS_SIZE];
+    _Alignas(16) char copy[CLATTN_MAX_ARGS_SIZE];
     if (!context || !clattn_context_device(context) || !op || !args || !variant) return "the context is not open, or an argument is NULL";
     clattn_call call = { .context = context, .op = op };
     memcpy(copy, args, op->args_size);
     if (clattn_check_inputs(&call, copy, false)) return clattn_message(context);
+    clattn_setting_choose(&call, copy);
     for (size_t i = 0; i < op->code->variant_count; i++) {
         const clattn_variant *v = &op->code->variants[i];
         if (strcmp(v->name, variant) == 0) {
-            const char *refusal = v->refusal ? v->refusal(&call, copy) : NULL;
-            if (!refusal && !by_name && op->code->reserve) refusal = op->code->reserve(&call, copy, v);
-            return refusal ? refusal : clattn_demotion_of(context, op, copy, v);
+            const char *refusal = refusal_by(&call, copy, v);
+            if (!refusal && !by_name && op->code->reserve && v != preferred(&call)) refusal = op->code->reserve(&call, copy, v);
+            return refusal ? refusal : clattn_demotion_of(context, op, copy, v, clattn_setting_concerns(call.setting, v) ? call.setting : NULL);
         }
     }
     return "there is no variant of that name";
@@ -457,7 +504,7 @@ const char *clattn_refusal_by_name(clattn_context *context, const clattn_op *op,
 }
 
 clattn_status clattn_op_work(clattn_context *context, const clattn_op *op, const void *args, double *flops, double *bytes) {
-    _Alignas(16) char copy[MAX_ARGS_SIZE];
+    _Alignas(16) char copy[CLATTN_MAX_ARGS_SIZE];
     if (!context || !clattn_context_device(context) || !op || !args || !flops || !bytes) return CLATTN_ERROR_ARGUMENT;
     clattn_call call = { .context = context, .op = op };
     memcpy(copy, args, op->args_size);

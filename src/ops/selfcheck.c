@@ -3,6 +3,7 @@
  * used, and the log says that it is unchecked. */
 #include "check.h"
 #include "selfcheck.h"
+#include "tuning.h"
 
 #include <stdlib.h>
 
@@ -15,6 +16,8 @@ typedef struct check {
     const clattn_op *op;
     const clattn_variant *variant;
     int storage;
+    bool tuned; /* under the setting */
+    clattn_setting setting;
     verdict verdict;
     char reason[600];
 } check;
@@ -42,18 +45,34 @@ static const char *storage_text(int storage) {
     return texts[storage];
 }
 
+/* Also under which setting. */
+static const char *how_text(const check *c, char *text, size_t size) {
+    char setting[120];
+    snprintf(text, size, "%s%s%s", storage_text(c->storage), c->tuned ? ", " : "", c->tuned ? clattn_setting_text(&c->setting, setting, sizeof setting) : "");
+    return text;
+}
+
 /* ---- The list: kept with the context, which frees its items. Operations may share a table of variants. ---- */
 
-static check *find(clattn_context *context, const clattn_op *op, const clattn_variant *variant, int storage) {
+/* Which variant is preferred does not change how it runs. */
+static bool is_same_setting(const check *c, const clattn_setting *setting) {
+    if (!setting || !c->tuned) return !setting && !c->tuned;
+    bool same = c->setting.count == setting->count;
+    for (int i = 0; i < setting->count && same; i++) same = c->setting.tunables[i] == setting->tunables[i] && c->setting.values[i] == setting->values[i];
+    return same;
+}
+
+static check *find(clattn_context *context, const clattn_op *op, const clattn_variant *variant, int storage, const clattn_setting *setting) {
     check *at = *clattn_context_checks(context);
-    while (at && (at->op != op || at->variant != variant || at->storage != storage)) at = at->next;
+    while (at && (at->op != op || at->variant != variant || at->storage != storage || !is_same_setting(at, setting))) at = at->next;
     return at;
 }
 
-static check *add(clattn_context *context, const clattn_op *op, const clattn_variant *variant, int storage) {
+static check *add(clattn_context *context, const clattn_op *op, const clattn_variant *variant, int storage, const clattn_setting *setting) {
     check *made = calloc(1, sizeof *made);
     if (!made) return NULL;
-    *made = (check){ .next = *clattn_context_checks(context), .op = op, .variant = variant, .storage = storage };
+    *made = (check){ .next = *clattn_context_checks(context), .op = op, .variant = variant, .storage = storage, .tuned = setting != NULL };
+    if (setting) made->setting = *setting;
     *clattn_context_checks(context) = made;
     return made;
 }
@@ -63,7 +82,7 @@ static check *add(clattn_context *context, const clattn_op *op, const clattn_var
 /* What was demoted with tensors stored in another way still fits: running it says so. */
 static bool fits(clattn_context *context, const check *c, const void *args) {
     const char *refusal = clattn_refusal_by_name(context, c->op, args, c->variant->name);
-    return !refusal || refusal == clattn_demotion_of(context, c->op, args, c->variant);
+    return !refusal || refusal == clattn_demotion_of(context, c->op, args, c->variant, c->tuned ? &c->setting : NULL);
 }
 
 /* CLATTN_OK also when the variant does not fit the example; `*ran` counts those that it does. */
@@ -96,7 +115,8 @@ static verdict verdict_of(clattn_status status, int ran) {
 }
 
 static void tell(clattn_context *context, const check *c, int ran) {
-    const char *op = c->op->name, *variant = c->variant->name, *storage = storage_text(c->storage);
+    char how[160];
+    const char *op = c->op->name, *variant = c->variant->name, *storage = how_text(c, how, sizeof how);
     switch (c->verdict) {
     case GOOD: clattn_log(context, CLATTN_LOG_DEBUG, "checked %s/%s%s by %d examples", op, variant, storage, ran); return;
     case UNCHECKED: clattn_log(context, CLATTN_LOG_WARNING, "%s/%s%s is unchecked: it fits none of the operation's examples on this device", op, variant, storage); return;
@@ -108,18 +128,23 @@ static void tell(clattn_context *context, const check *c, int ran) {
 /* A variant may take views, but not all of those that the examples become: dense ones are better than none. */
 static void judge(clattn_context *context, check *c) {
     int ran = 0;
+    char how[160];
+    clattn_forced_setting forced = { .op = c->op, .setting = c->setting };
+    void **place = &clattn_context_tuning(context)->forced, *before = *place;
     c->verdict = CHECKING;
+    *place = &forced; /* what the databases say of the examples' own classes is not asked for */
     clattn_status status = try_examples(context, c, c->storage, &ran);
     if (!status && !ran && c->storage & CLATTN_CASE_STRIDED) status = try_examples(context, c, c->storage & ~CLATTN_CASE_STRIDED, &ran);
+    *place = before;
     c->verdict = verdict_of(status, ran);
-    if (c->verdict == DEMOTED) snprintf(c->reason, sizeof c->reason, "demoted: its self-check failed%s: %.500s", storage_text(c->storage), clattn_message(context));
+    if (c->verdict == DEMOTED) snprintf(c->reason, sizeof c->reason, "demoted: its self-check failed%s: %.400s", how_text(c, how, sizeof how), clattn_message(context));
     tell(context, c, ran);
 }
 
 /* Operations inside others are checked in the same stay aside. */
 static void judge_aside(clattn_context *context, check *c) {
-    char name[160];
-    snprintf(name, sizeof name, "self-check/%s/%s%s", c->op->name, c->variant->name, storage_text(c->storage));
+    char name[320], how[160];
+    snprintf(name, sizeof name, "self-check/%s/%s%s", c->op->name, c->variant->name, how_text(c, how, sizeof how));
     if (clattn_verdict_known(context, name, c->op->code->examples)) {
         c->verdict = GOOD;
         return;
@@ -140,22 +165,22 @@ static const char *reason_of(const check *c) {
     return c && c->verdict == DEMOTED ? c->reason : NULL;
 }
 
-const char *clattn_self_check(clattn_context *context, const clattn_op *op, const void *args, const clattn_variant *variant) {
+const char *clattn_self_check(clattn_context *context, const clattn_op *op, const void *args, const clattn_variant *variant, const clattn_setting *setting) {
     const int storage = storage_of(op, args);
-    check *c = find(context, op, variant, storage);
-    if (!c && clattn_context_checked(context)) c = add(context, op, variant, storage);
+    check *c = find(context, op, variant, storage, setting);
+    if (!c && clattn_context_checked(context)) c = add(context, op, variant, storage, setting);
     if (c && c->verdict == UNKNOWN) judge_aside(context, c);
     return reason_of(c);
 }
 
-const char *clattn_demotion_of(clattn_context *context, const clattn_op *op, const void *args, const clattn_variant *variant) {
-    return reason_of(find(context, op, variant, storage_of(op, args)));
+const char *clattn_demotion_of(clattn_context *context, const clattn_op *op, const void *args, const clattn_variant *variant, const clattn_setting *setting) {
+    return reason_of(find(context, op, variant, storage_of(op, args), setting));
 }
 
 const char *clattn_op_demotion(clattn_context *context, size_t index, const clattn_op **op, const char **variant) {
     const check *c = context ? *clattn_context_checks(context) : NULL;
     for (; c; c = c->next) {
-        if (c->verdict != DEMOTED || index--) continue;
+        if (c->verdict != DEMOTED || c->tuned || index--) continue; /* a setting that fails is left out, its variant is used */
         if (op) *op = c->op;
         if (variant) *variant = c->variant->name;
         return c->reason;

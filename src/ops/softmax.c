@@ -1,6 +1,7 @@
 /* softmax and log_softmax along one axis. */
 #include "lanes.h"
 
+#define SHARE 16384 /* elements of a group, rounded up to whole rows */
 #define MOST_HELD ((size_t)512 << 10) /* bytes of a row that the caches near a core keep */
 #define SHORT_ROW 1024 /* the latency of the reductions shows up to here */
 
@@ -44,7 +45,7 @@ static const char *options_of(const clattn_call *call, const clattn_softmax_args
 static clattn_status enqueue_rows(clattn_call *call, const void *raw) {
     const clattn_softmax_args *a = raw;
     const int64_t rows = clattn_dim(call, "outer"), length = clattn_dim(call, "length");
-    const int64_t per_group = length > 16384 ? 1 : 1 + 16384 / (length + 1);
+    const int64_t per_group = 1 + clattn_tuned(call, "share", SHARE) / (length + 1);
     const size_t groups = (size_t)((rows + per_group - 1) / per_group);
     const int at_once = length <= SHORT_ROW ? 4 : 1;
     const size_t vectors = (size_t)(length + 15) / 16, held = 64 * vectors * (size_t)at_once;
@@ -98,6 +99,15 @@ static const clattn_variant variants[] = {
     { "scalar", NULL, enqueue_scalar },
 };
 
+static const clattn_tunable tunables[] = { { "rows", "share", "elements of a group, in whole rows", { 4096, 8192, 16384, 32768, 65536 } }, { .name = NULL } };
+
+static void shape_class(const clattn_call *call, const void *raw, char *text, size_t size) {
+    (void)raw;
+    snprintf(text, size, "rows%lld length%lld", (long long)clattn_class_size(clattn_dim(call, "outer")), (long long)clattn_class_size(clattn_dim(call, "length")));
+}
+
+#define TUNING .tunables = tunables, .shape_class = shape_class, .kernels = "softmax"
+
 static void work(const clattn_call *call, const void *raw, double *flops, double *bytes) {
     const clattn_softmax_args *a = raw;
     (void)call;
@@ -109,12 +119,14 @@ void clattn_reference_softmax(const clattn_call *call, const void *args, clattn_
 void clattn_reference_log_softmax(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
 static const char *const softmax_examples[] = { "softmax x[3,40]", "softmax x[2,5,7] mask[5,7] axis=1", NULL };
-static const clattn_op_code softmax_code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows gpu_row_subgroup gpu_row scalar", .reference = clattn_reference_softmax, .work = work, .examples = softmax_examples };
+static const char *const softmax_tuning[] = { "softmax x[65536,64]", "softmax x[6144,512]", "softmax x[2048,4096]", NULL };
+static const clattn_op_code softmax_code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows gpu_row_subgroup gpu_row scalar", .reference = clattn_reference_softmax, .work = work, .examples = softmax_examples, TUNING, .tuning_cases = softmax_tuning };
 static const clattn_op op_softmax = { "softmax", "exp(x/temperature) normalised along an axis", "torch.softmax; a row without any finite or unmasked value is 0", sizeof(clattn_softmax_args), fields, CLATTN_COUNT(fields), &softmax_code };
 CLATTN_DEFINE_CALL(softmax)
 
 static const char *const log_softmax_examples[] = { "log_softmax x[3,40]", "log_softmax x[2,5,7] axis=1", NULL };
-static const clattn_op_code log_softmax_code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows gpu_row_subgroup gpu_row scalar", .reference = clattn_reference_log_softmax, .work = work, .examples = log_softmax_examples };
+static const char *const log_softmax_tuning[] = { "log_softmax x[6144,512]", NULL };
+static const clattn_op_code log_softmax_code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows gpu_row_subgroup gpu_row scalar", .reference = clattn_reference_log_softmax, .work = work, .examples = log_softmax_examples, TUNING, .tuning_cases = log_softmax_tuning };
 static const clattn_op op_log_softmax = { "log_softmax", "the logarithm of softmax", "torch.log_softmax; -inf where softmax has no value to count", sizeof(clattn_log_softmax_args), fields, CLATTN_COUNT(fields), &log_softmax_code };
 CLATTN_DEFINE_CALL(log_softmax)
 

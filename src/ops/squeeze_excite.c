@@ -23,7 +23,8 @@ clattn_gates clattn_gates_squeeze_excite(const void *args) {
 CLATTN_GATES_DEFINE(squeeze_excite)
 
 static const char *const examples[] = { "squeeze_excite x[960,5,3,7] w1[2,5] b1[2] w2[5,2] b2[5] -> out gate", "squeeze_excite x[1,5,3,7] w1[2,5] w2[5,2]", NULL };
-static const clattn_op_code code = { .variants = squeeze_excite_variants, .variant_count = CLATTN_COUNT(squeeze_excite_variants), .half = "cpu_image cpu gpu", .reference = clattn_reference_squeeze_excite, .work = squeeze_excite_work, .examples = examples };
+static const char *const tuning_cases[] = { "squeeze_excite x[8,256,56,56] w1[16,256] w2[256,16]", NULL };
+static const clattn_op_code code = { .variants = squeeze_excite_variants, .variant_count = CLATTN_COUNT(squeeze_excite_variants), .half = "cpu_image cpu gpu", .reference = clattn_reference_squeeze_excite, .work = squeeze_excite_work, .examples = examples, CLATTN_GATES_TUNING(squeeze_excite), .tuning_cases = tuning_cases };
 static const clattn_op op_squeeze_excite = { "squeeze_excite", "channels scaled by a gate from their means: x * sigmoid(w2 act(w1 mean(x) + b1) + b2)", "Hu et al. 2017; torchvision.ops.SqueezeExcitation", sizeof(clattn_squeeze_excite_args), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(squeeze_excite)
 

@@ -1,6 +1,7 @@
 /* Every allocation that clattn makes on the host fails, one after the other: always CLATTN_OK or CLATTN_ERROR_OUT_OF_MEMORY with
  * a message, nothing of ours left behind, and the context works afterwards. The linker puts the functions below in place
  * of malloc and its kin (--wrap) in what is linked statically: clattn and this test, not the drivers. */
+#define _POSIX_C_SOURCE 200809L
 #include <clattn/clattn.h>
 #include <clattn/file.h>
 #include <clattn/model.h>
@@ -132,6 +133,23 @@ Test(host_memory, with_a_cache, .fini = remove_scratch_directory) {
     long n = 1;
     while (fail_nth(n, cache)) n++;
     cr_expect_gt(n, 50, "only %ld allocations were seen", n);
+}
+
+/* Settings that are used, one that refuses, one for nobody. */
+Test(host_memory, with_a_database, .fini = remove_scratch_directory) {
+    static const char *const settings[] = { "\"op\": \"softmax\", \"class\": \"rows4 length4\", \"variant\": \"scalar\"", "\"op\": \"attention\", \"class\": \"h2 D8 Tq4 Tk4 causal\", \"tunables\": {\"vectors\": 2, \"keys\": 32}",
+        "\"op\": \"matmul\", \"class\": \"m64 n64 k64\", \"tunables\": {\"panel\": 4, \"tile\": 12}", "\"op\": \"matmul\", \"class\": \"m8 n8 k8\", \"tunables\": {\"tile\": 6}" };
+    const char *path = in_scratch("tuning.json");
+    FILE *file = fopen(path, "w");
+    cr_assert_not_null(file);
+    fprintf(file, "{\"format\": 1, \"entries\": [");
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) fprintf(file, "%s{\"platform\": \"*\", \"device\": \"*\", \"driver\": \"*\", \"kernels\": \"*\", %s}", i ? ", " : "", settings[i]);
+    cr_assert(fprintf(file, "]}") > 0 && fclose(file) == 0);
+    setenv("CLATTN_TUNING", path, 1);
+    long n = 1;
+    while (fail_nth(n, NULL)) n++;
+    cr_expect_gt(n, 50, "only %ld allocations were seen", n);
+    unsetenv("CLATTN_TUNING");
 }
 
 Test(host_memory, open_and_close) {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# lying.sh TOOL LAYER: what the tool says of a device that lies (tests/fault/lying.c).
+# lying.sh TOOL LAYER [tuning]: what the tool says of a device that lies (tests/fault/lying.c).
 set -u
 tool=$(readlink -f "$1")
 OPENCL_LAYERS=$(readlink -f "$2")
@@ -47,6 +47,18 @@ run 2 "$tool" explain --case 'softmax x[5,33]'
 says 'none of its variants .* can run here; the last is demoted: its self-check failed'
 run 1 env CLATTN_SELF_CHECK=off "$tool" doctor --device 0:0 --op softmax
 says 'FAILURE softmax/scalar: .* differs from the reference'
+
+# What lies is not taken, however fast; clattn's own choice may lie too.
+if [ "${3:-}" = tuning ]; then
+    lie gpu_row 4
+    run 1 env CLATTN_SELF_CHECK=off CLATTN_TUNING=tuned.json "$tool" tune --shapes 'softmax x[40,33]'
+    says 'softmax rows32 length32, gpu_row gives wrong results: element [0-9]* is .* instead of'
+    says '1 setting in tuned.json'
+    grep -q gpu_row tuned.json && fail "gpu_row was taken"
+    lie rows 5
+    run 1 env CLATTN_SELF_CHECK=off CLATTN_TUNING=other.json "$tool" tune --shapes 'softmax x[40,33]'
+    says 'softmax/rows: .* differs from the reference'
+fi
 
 lie '' 3
 run 0 "$tool" explain --case 'softmax x[5,33]'

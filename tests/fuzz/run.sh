@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 seconds=${1:-60}
 targets=("${@:2}")
-[ ${#targets[@]} -gt 0 ] || targets=(npy npz safetensors image text device case cache words)
+[ ${#targets[@]} -gt 0 ] || targets=(npy npz safetensors image text device case cache tuning words)
 build=${CLATTN_FUZZ_BUILD:-build-fuzz}
 [ -f "$build/build.ninja" ] || CC=clang-14 meson setup "$build" -Dfuzz=true -Dcli=false -Dexamples=false -Dtests=false -Db_sanitize=address,undefined \
     -Db_lundef=false -Dbuildtype=debugoptimized -Dc_args=-fsanitize=fuzzer-no-link >/dev/null
@@ -18,7 +18,7 @@ for target in "${targets[@]}"; do
     seeds=$(mktemp -d)
     case $target in
     image) cp digits/*_0.png tests/fuzz/corpus/image/* "$seeds" ;;
-    text | device | case | cache | words) cp tests/fuzz/corpus/"$target"/* "$seeds" ;;
+    text | device | case | cache | tuning | words) cp tests/fuzz/corpus/"$target"/* "$seeds" ;;
     *) cp tests/data/files/*."$target" "$seeds" ;;
     esac
     log="$build/fuzz-$target.log"

@@ -28,6 +28,8 @@ expect op softmax --variant "" -- scalar
 expect op --exp -- --explain
 expect cache ve -- verify
 expect translate --model lu -- luong
+expect tune att -- attention
+expect tune --sh -- --shapes
 expect doctor --op lin -- linear
 expect devices --device "" -- 0:0
 exit $failed
