@@ -106,6 +106,13 @@ def tiled_product(m, k, n, tile):
     return Case(1.3, f"matmul a[{m},{k}] b[{k},{n}]", "gpu_tile", 4 * (m * k * n // tile * 2 + m * n), kernels="-DRM=2")
 
 
+def tiled_window(inputs, outputs, height, width):
+    """The least for tiles of 8 x 16 pixels and 64 channels: each reads the weights once, and no pixel of its border."""
+    tiles = height * width // 128
+    least = floats(*[(outputs, inputs, 3, 3)] * tiles, (inputs, height, width), (outputs, height, width))
+    return Case(1.5, f"conv2d x[1,{inputs},{height},{width}] weight[{outputs},{inputs},3,3] padding=1", "gpu_tile", least, kernels="-DROWS=8 -DCOLS=16")
+
+
 CBAM = "w1[4,{0}] w2[{0},4] weight[1,2,7,7]"
 CASES = [
     image("softmax", (64, 512), "", "gpu_row", 2, quick=True),
@@ -124,7 +131,9 @@ CASES = [
     # Tiles of 64 queries would spill here: those of 32 read keys and values once more.
     Case(2.8, "attention query[1,1,128,128] key[1,1,128,128] value[1,1,128,128]", "gpu_tile", 4 * floats((128, 128))),
     tiled_product(1024, 16, 1024, 128),
-    # With conv2d's variant for GPUs: Case(1.5, "conv2d x[1,16,28,28] weight[32,16,3,3] padding=1", "gpu_tile", floats((16, 28, 28), (32, 16, 3, 3), (32, 28, 28))),
+    Case(1.5, "conv2d x[1,3,48,64] weight[32,3,3,3] padding=1", "gpu_tile", floats((3, 48, 64), (32, 3, 3, 3), (32, 48, 64)), True),
+    tiled_window(16, 32, 32, 32),
+    tiled_window(16, 64, 32, 32),
     image("squeeze_excite", (1, 32, 28, 28), "w1[4,32] w2[32,4]", "gpu", 3, quick=True),
     image("squeeze_excite", (8, 32, 7, 7), "w1[4,32] b1[4] w2[32,4] b2[32]", "gpu", 3),
     image("channel_attention", (1, 32, 28, 28), "w1[4,32] w2[32,4]", "gpu", 3),

@@ -4,10 +4,10 @@
 static const char *const precision_words[] = { "exact", "fast", NULL };
 
 static const clattn_field fields[] = {
-    CLATTN_IN(clattn_conv2d_args, x, "B,C,H,W", 0, "images"),
+    CLATTN_IN(clattn_conv2d_args, x, "B,C,H,W", CLATTN_FIELD_STORED, "images"),
     CLATTN_IN(clattn_conv2d_args, weight, "O,I,KH,KW", 0, "I = C / groups"),
     CLATTN_IN(clattn_conv2d_args, bias, "O", CLATTN_FIELD_OPTIONAL, "added to each output channel"),
-    CLATTN_OUT(clattn_conv2d_args, out, "out", "B,O,OH,OW", 0, "OH = (H + padding - dilation (KH - 1) - 1) / stride + 1, rounded down"),
+    CLATTN_OUT(clattn_conv2d_args, out, "out", "B,O,OH,OW", CLATTN_FIELD_STORED, "OH = (H + padding - dilation (KH - 1) - 1) / stride + 1, rounded down"),
     CLATTN_PARAM(clattn_conv2d_args, stride, "stride", CLATTN_FIELD_INTS, 1, 1, CLATTN_WINDOW_LIMIT, "one value or vertical,horizontal"),
     CLATTN_PARAM(clattn_conv2d_args, padding, "padding", CLATTN_FIELD_INTS, 0, 0, CLATTN_WINDOW_LIMIT, "zeros: one value, vertical,horizontal or top,left,bottom,right"),
     CLATTN_PARAM(clattn_conv2d_args, dilation, "dilation", CLATTN_FIELD_INTS, 1, 1, CLATTN_WINDOW_LIMIT, "one value or vertical,horizontal"),
@@ -267,6 +267,8 @@ static const clattn_variant variants[] = {
     { "depthwise", clattn_conv2d_depthwise_refusal, clattn_conv2d_depthwise },
     { "width", width_refusal, enqueue_width },
     { "blocks", blocks_refusal, enqueue_blocks },
+    { "gpu_depthwise", clattn_conv2d_gpu_depthwise_refusal, clattn_conv2d_gpu_depthwise },
+    { "gpu_tile", clattn_conv2d_gpu_tile_refusal, clattn_conv2d_gpu_tile },
     { "scalar", NULL, enqueue_scalar },
 };
 
@@ -299,9 +301,9 @@ void clattn_reference_conv2d(const clattn_call *call, const void *args, clattn_b
 
 static const char *const examples[] = {
     "conv2d x[1,1,28,28] weight[16,1,3,3] bias[16] padding=1", "conv2d x[1,16,28,28] weight[32,16,3,3] bias[32] padding=1 activation=relu",
-    "conv2d x[1,32,14,14] weight[64,32,3,3] bias[64] padding=1", "conv2d x[1,4,17,17] weight[4,1,3,3] groups=4 padding=1", "conv2d x[1,16,14,14] weight[32,16,3,3] bias[32] padding=1 precision=fast", NULL };
-static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .reserve = reserve, .reference = clattn_reference_conv2d, .work = work, .examples = examples,
-    .tunables = tunables, .shape_class = shape_class, .kernels = "conv2d conv2d_depthwise conv2d_pointwise conv2d_winograd", .tuning_cases = tuning_cases };
+    "conv2d x[2,9,11,10] weight[24,9,3,3] bias[24] padding=2 dilation=2", "conv2d x[1,32,14,14] weight[64,32,3,3] bias[64] padding=1", "conv2d x[1,4,17,17] weight[4,1,3,3] groups=4 padding=1", "conv2d x[1,16,14,14] weight[32,16,3,3] bias[32] padding=1 precision=fast", NULL };
+static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "gpu_depthwise gpu_tile", .reserve = reserve, .reference = clattn_reference_conv2d, .work = work, .examples = examples,
+    .tunables = tunables, .shape_class = shape_class, .kernels = "conv2d conv2d_depthwise conv2d_gpu conv2d_pointwise conv2d_winograd", .tuning_cases = tuning_cases };
 static const clattn_op op_conv2d = { "conv2d", "2-D cross-correlation with zero padding", "torch.nn.functional.conv2d", sizeof(clattn_conv2d_args), fields, CLATTN_COUNT(fields), &code };
 CLATTN_DEFINE_CALL(conv2d)
 

@@ -22,4 +22,10 @@ clattn_status clattn_conv2d_pointwise(clattn_call *call, const void *args);
 const char *clattn_conv2d_depthwise_refusal(const clattn_call *call, const void *args);
 clattn_status clattn_conv2d_depthwise(clattn_call *call, const void *args);
 
+/* conv2d_gpu.c */
+const char *clattn_conv2d_gpu_depthwise_refusal(const clattn_call *call, const void *args);
+clattn_status clattn_conv2d_gpu_depthwise(clattn_call *call, const void *args);
+const char *clattn_conv2d_gpu_tile_refusal(const clattn_call *call, const void *args);
+clattn_status clattn_conv2d_gpu_tile(clattn_call *call, const void *args);
+
 #endif

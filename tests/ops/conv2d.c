@@ -41,6 +41,42 @@ Test(conv2d, against_reference) {
         "conv2d x[0,2,5,5] weight[3,2,3,3]", "conv2d x[2,2,5,5] weight[0,2,1,1]", "conv2d x[2,2,5,5] weight[0,2,3,3] precision=fast", "conv2d x[2,2,5,5] weight[0,2,3,3]", "conv2d x[2,0,5,5] weight[3,0,3,3] bias[3]", "conv2d x[2,0,5,5] weight[9,0,3,3] bias[9]", "conv2d x[1,2,0,5] weight[9,2,3,3] padding=2 bias[9]", "conv2d x[1,2,5,0] weight[2,2,3,3] padding=2 bias[2]", NULL });
 }
 
+/* Where the variants for GPUs cut: tiles of 7 or 8 x 8 or 16 pixels and 16, 32 or 64 channels, steps of 1 to 8 input channels. */
+static const char *const gpu_cases[] = {
+    /* planes about the tiles, and so small that none fits well */
+    "conv2d x[1,3,1,1] weight[9,3,1,1] bias[9]", "conv2d x[3,3,1,1] weight[9,3,3,3] padding=1", "conv2d x[1,2,1,33] weight[65,2,3,3] padding=1", "conv2d x[1,2,33,1] weight[65,2,3,3] padding=1", "conv2d x[1,2,7,16] weight[65,2,3,3] padding=1 bias[65]",
+    "conv2d x[1,2,9,17] weight[33,2,3,3] padding=1", "conv2d x[1,2,8,15] weight[16,2,3,3] padding=1", "conv2d x[4,2,14,16] weight[64,2,3,3] padding=1", "conv2d x[2,3,16,31] weight[64,3,3,3] padding=1 bias[64]", "conv2d x[2,2,17,31] weight[30,2,3,3] padding=1", "conv2d x[5,3,7,7] weight[130,3,3,3] padding=1",
+    /* other windows under a tile */
+    "conv2d x[1,2,9,18] weight[17,2,1,7] padding=0,3", "conv2d x[1,2,9,18] weight[17,2,7,1] padding=3,0", "conv2d x[1,2,9,18] weight[65,2,2,2]", "conv2d x[1,5,12,19] weight[65,5,5,5] padding=2", "conv2d x[1,3,21,35] weight[64,3,7,7] stride=2 padding=3", "conv2d x[1,3,9,16] weight[64,3,7,7] padding=3",
+    "conv2d x[1,9,18,33] weight[65,9,3,3] stride=2 padding=1", "conv2d x[1,3,2,3] weight[8,3,5,7] padding=3,4", "conv2d x[1,2,6,5] weight[10,2,3,3] padding=0,7,9,3", "conv2d x[1,2,6,5] weight[10,2,4,3] padding=5,0,1,8 stride=2",
+    /* windows whose values are gathered */
+    "conv2d x[1,3,17,19] weight[65,3,3,3] dilation=2 stride=3 padding=2", "conv2d x[2,3,17,19] weight[9,3,3,3] dilation=1,3 padding=1,3", "conv2d x[4,3,8,16] weight[64,3,3,3] dilation=2 padding=2", "conv2d x[3,5,8,8] weight[65,5,4,4] stride=4", "conv2d x[1,2,12,13] weight[33,2,9,8] padding=4", "conv2d x[1,3,12,16] weight[8,3,3,3] stride=1,2 padding=1",
+    "conv2d x[129,2,3,3] weight[8,2,3,3] dilation=2 padding=2", "conv2d x[1,2,3,3] weight[65,2,2,2] dilation=3 padding=3,2,1,4 stride=3",
+    /* one tap */
+    "conv2d x[1,17,8,16] weight[65,17,1,1] bias[65]", "conv2d x[4,17,8,16] weight[64,17,1,1]", "conv2d x[2,16,9,15] weight[64,16,1,1]", "conv2d x[131,5,1,1] weight[9,5,1,1]", "conv2d x[3,5,2,3] weight[33,5,1,1] activation=relu", "conv2d x[2,5,9,15] weight[16,5,1,1] stride=2", "conv2d x[1,5,9,15] weight[16,5,1,1] padding=1,0,2,3", "conv2d x[2,3,6,6] weight[16,3,1,1] padding=1 bias[16]",
+    /* sums in parts */
+    "conv2d x[1,64,8,16] weight[65,64,3,3] padding=1", "conv2d x[4,61,8,16] weight[60,61,3,3] padding=1", "conv2d x[4,517,8,12] weight[64,517,1,1]", "conv2d x[1,65,5,6] weight[16,65,3,3] padding=1 bias[16]", "conv2d x[1,61,5,6] weight[8,61,3,3] dilation=2 padding=2", "conv2d x[1,600,4,4] weight[33,600,1,1]", "conv2d x[1,517,3,3] weight[8,517,1,1] stride=2",
+    "conv2d x[1,11,9,10] weight[64,11,7,7] stride=2 padding=3", "conv2d x[1,75,6,7] weight[4,75,3,3] padding=1",
+    /* groups, and few output channels */
+    "conv2d x[2,6,9,17] weight[130,3,3,3] groups=2 padding=1 bias[130]", "conv2d x[1,15,9,17] weight[27,5,3,3] groups=3 padding=1 bias[27]", "conv2d x[1,16,9,8] weight[34,8,1,1] groups=2 bias[34]", "conv2d x[1,6,9,17] weight[18,3,3,3] groups=2 dilation=2 padding=1", "conv2d x[1,8,7,7] weight[8,1,3,3] groups=8 stride=2 padding=1",
+    "conv2d x[2,3,9,21] weight[6,1,3,3] groups=3 padding=1 bias[6]", "conv2d x[2,3,9,21] weight[9,1,3,3] groups=3 padding=2 dilation=2", "conv2d x[1,3,9,70] weight[21,1,5,3] groups=3 padding=2,1 bias[21]", "conv2d x[1,10,5,9] weight[6,5,3,3] groups=2 bias[6]", "conv2d x[1,2,10,33] weight[1,2,7,7] padding=3",
+    "conv2d x[1,2,1,65] weight[7,2,3,3] padding=1", "conv2d x[1,2,2,3] weight[7,2,9,9] padding=4,5 stride=2 bias[7]", "conv2d x[1,33,6,5] weight[5,33,1,1]", "conv2d x[1,2,6,5] weight[2,2,1,1] padding=1,2,3,0", "conv2d x[1,2,15,9] weight[3,2,3,3] stride=3,2 dilation=2,1 padding=0,1,2,3",
+    /* what is not a number: at the border, in the middle, where tiles meet */
+    "conv2d x[1,1,17,35]:nan,1,2,3,4,5,6,7,8,9,1,2,3 weight[8,1,3,3] padding=1", "conv2d x[1,1,9,35]:1,2,3,4,5,6,7,8,9,1,2,3,inf,5,6,7,8,9,1,2,3,4,5,6,7,8,9,1,2 weight[8,1,3,3] padding=3", "conv2d x[1,2,9,35]:1,2,3,4,nan,6,7,8,9,1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7,8,9,1,2 weight[65,2,3,3] padding=2 dilation=2",
+    "conv2d x[1,1,9,35]:1,2,3,4,nan,6,7,8,9,1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7,8,9,1,2 weight[8,1,2,2] stride=2 padding=1", "conv2d x[2,3,6,7]:1,2,3,nan,5,6,7,8,9,1,2,3,4,5,6,7,8,9,1 weight[9,3,1,1] padding=1", "conv2d x[2,3,6,6]:1,2,3,nan,5,6,7,8,9,1,2,3,4,5,6,7,8,9,1 weight[9,3,1,1]", "conv2d x[2,3,9,7]:1,2,3,nan,5,6,7,8,9,1,2,3,4,5,6,7,8,9,1 weight[3,1,3,3] groups=3 padding=1",
+    "conv2d x[1,2,9,7]:1,2,3,nan,5,6,7,8,9,1,2,3,4,5,6,7,8,9,1 weight[3,2,3,3] padding=2 dilation=2", "conv2d x[1,1,9,17]:1,2,3,4,5,nan,7,8,9,1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7,8,9,1,2 weight[1,1,7,7] padding=3,9,9,3", NULL };
+
+Test(conv2d, tiles_against_reference) {
+    test_cases(gpu_cases);
+}
+
+Test(conv2d, f16_against_reference) {
+    test_cases_f16((const char *const[]){
+        "conv2d x[1,2,8,15] weight[16,2,3,3] padding=1", "conv2d x[2,3,16,32] weight[64,3,3,3] padding=1 bias[64]", "conv2d x[1,61,8,8] weight[60,61,3,3] padding=1", "conv2d x[1,3,17,19] weight[65,3,3,3] dilation=2 stride=3 padding=2", "conv2d x[4,17,8,16] weight[64,17,1,1]", "conv2d x[2,5,9,15] weight[16,5,1,1] stride=2", "conv2d x[131,5,1,1] weight[9,5,1,1]",
+        "conv2d x[1,8,7,7] weight[8,1,3,3] groups=8 stride=2 padding=1", "conv2d x[2,3,9,21] weight[6,1,3,3] groups=3 padding=1 bias[6]", "conv2d x[1,10,5,9] weight[6,5,3,3] groups=2 bias[6]", "conv2d x[1,2,2,3] weight[7,2,9,9] padding=4,5 stride=2 bias[7]", "conv2d x[1,33,6,5] weight[5,33,1,1] activation=relu",
+        "conv2d x[1,2,9,35]:1,2,3,4,nan,6,7,8,9,1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7,8,9,1,2 weight[65,2,3,3] padding=2", "conv2d x[2,3,9,7]:1,2,3,nan,5,6,7,8,9,1,2,3,4,5,6,7,8,9,1 weight[3,1,3,3] groups=3 padding=1", NULL });
+}
+
 Test(conv2d, refusals) {
     test_refusals((const char *const[]){
         "conv2d x[1,3,5,5] weight[4,2,3,3] => weight has 2 input channels, expected 3", "conv2d x[1,5,5,5] weight[4,2,3,3] groups=2 => x has 5 channels, not divisible by groups = 2",

@@ -44,6 +44,16 @@ static const char *const cases[] = {
     "avg_pool2d x[8,8,56,56] kernel=2",
     "avg_pool2d x[2,40,7,7] kernel=7",
     "batch_norm x[2,3,64,64] training=true -> out mean var",
+    "conv2d x[1,64,16,16] weight[64,64,3,3] padding=1",
+    "conv2d x[1,16,8,8] weight[64,16,3,3] padding=1",
+    "conv2d x[1,16,4,8] weight[16,16,3,3] padding=1",
+    "conv2d x[1,3,32,32] weight[64,3,7,7] stride=2 padding=3",
+    "conv2d x[1,64,16,16] weight[64,64,1,1]",
+    "conv2d x[1,600,7,7] weight[33,600,1,1]",
+    "conv2d x[1,2,56,56] weight[1,2,7,7] padding=3",
+    "conv2d x[1,8,28,28] weight[16,1,3,3] groups=8 stride=2 padding=1",
+    "conv2d x[1,8,28,28] weight[4,8,3,3] padding=1",
+    "conv2d x[1,8,9,9] weight[4,8,3,3] dilation=2",
     NULL,
 };
 /* Stored as f16. */
@@ -59,6 +69,9 @@ static const char *const half_cases[] = {
     "max_pool2d x[8,8,56,56] kernel=3 stride=2 padding=1",
     "global_pool2d x[1,4,128,128]",
     "batch_norm x[2,3,16,16] gamma[3] beta[3] mean[3] var[3]:1",
+    "conv2d x[1,16,16,16] weight[64,16,3,3] padding=1",
+    "conv2d x[1,16,8,8] weight[64,16,1,1]",
+    "conv2d x[1,8,28,28] weight[8,1,3,3] groups=8 padding=1",
     NULL,
 };
 

@@ -33,7 +33,7 @@ class Limits(typing.NamedTuple):
 
 # What memory limits needs many waves to hide it.
 MEMORY = Limits(gfx9=4, gfx1030=16, warps=32, simd=16)
-LIMITS = {"attention_gpu/tile": Limits(75, 60, 60), "attention_gpu/decode": Limits(), "additive_attention_gpu/tile": Limits(per_element=4.5), "matmul_gpu/tile": Limits(78, 55)}
+LIMITS = {"attention_gpu/tile": Limits(75, 60, 60), "attention_gpu/decode": Limits(), "additive_attention_gpu/tile": Limits(per_element=4.5), "matmul_gpu/tile": Limits(78, 55), "conv2d_gpu/tile": Limits(75, 60), "conv2d_gpu/columns": Limits(75, 60), "conv2d_gpu/direct": Limits()}
 LIMITS.update(dict.fromkeys(("planes_gpu/pool", "planes_gpu/join", "planes_gpu/channels", "planes_gpu/scale", "gates_gpu/layer", "gates_gpu/finish", "pool2d_gpu/gpu", "batch_norm_gpu/apply", "batch_norm_gpu/measure", "batch_norm_gpu/measure_parts", "batch_norm_gpu/join"), MEMORY))
 # They hold for the common case. With a mask, a cap, an unusual size or a rare activation a kernel only must not spill.
 UNUSUAL = r"-D(EXTRA|FORM|TAIL|ACT=(?![26]\b)|WIDTH=32|WIDTH=192|WIDTH=256)"
