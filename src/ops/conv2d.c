@@ -116,12 +116,17 @@ static int64_t tiles(const clattn_call *call, const plan *p) {
 /* ---- blocks: vectors along output channels ---- */
 
 /* Register tiles, pixels x vectors: each vector of weights is used for many pixels, and no more than half of 32 registers hold sums,
- * which suits more compilers than all of them. What a row's end and the last channels waste decides. */
-static void choose_tile(plan *p, int64_t cols, int64_t outputs) {
+ * which suits more compilers than all of them. What a row's end and the last channels waste decides, among those that a setting
+ * leaves. */
+static void choose_tile(plan *p, const clattn_call *call, int64_t cols, int64_t outputs) {
     static const int tiles[][2] = { { 14, 1 }, { 16, 1 }, { 12, 1 }, { 10, 1 }, { 8, 2 }, { 8, 1 }, { 7, 2 }, { 7, 1 }, { 4, 4 }, { 4, 2 }, { 4, 1 } };
+    const int wanted_pixels = clattn_tuned(call, "pixels", 0), wanted_vectors = clattn_tuned(call, "vectors", 0);
     int64_t least = INT64_MAX;
+    p->pixels = wanted_pixels;
+    p->vectors = wanted_vectors;
     for (size_t i = 0; i < CLATTN_COUNT(tiles); i++) {
         const int pixels = tiles[i][0], vectors = tiles[i][1];
+        if ((wanted_pixels && pixels != wanted_pixels) || (wanted_vectors && vectors != wanted_vectors)) continue;
         const int64_t cost = clattn_ceil_div(cols, pixels) * clattn_ceil_div(outputs, 16 * vectors) * (pixels * vectors + vectors + 2);
         if (cost >= least) continue;
         least = cost;
@@ -151,9 +156,7 @@ static plan plan_blocks(const clattn_call *call, const clattn_conv2d_args *a) {
     const clattn_window w = clattn_conv2d_window(a);
     const int64_t oh = clattn_dim(call, "OH"), ow = clattn_dim(call, "OW"), outputs = clattn_dim(call, "O") / a->groups, inputs = clattn_dim(call, "I"), area = clattn_tuned(call, "area", 0);
     plan p = { .cols = ow <= 112 ? ow : 56, .channels = inputs }, best = p;
-    choose_tile(&p, p.cols, outputs);
-    p.vectors = clattn_tuned(call, "vectors", p.vectors);
-    p.pixels = clattn_tuned(call, "pixels", p.pixels);
+    choose_tile(&p, call, p.cols, outputs);
     p.pass = MOST_PRODUCTS / (w.kernel[0] * w.kernel[1]);
     if (p.pass < 1) p.pass = 1;
     if (inputs > 0) p.pass = clattn_ceil_div(inputs, clattn_ceil_div(inputs, p.pass));
