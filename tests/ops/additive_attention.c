@@ -50,7 +50,7 @@ Test(additive_attention, any_magnitude) {
 
 /* What fills a tile of a GPU's variants and is one more or less: queries, keys, columns and values. */
 Test(additive_attention, tile_edges) {
-    test_cases((const char *const[]){
+    test_gpu_cases((const char *const[]){
         "additive_attention query[1,31,31] value[1,31,31]" ALL, "additive_attention query[1,32,32] value[1,64,32] scale[32]" ALL, "additive_attention query[2,33,33] value[2,65,33] scale[33] bias[33]" ALL, "additive_attention query[1,65,64] value[1,63,127] key[1,63,64]" ALL,
         "additive_attention query[1,15,96] value[1,129,128] key[1,129,96] scale[96]" ALL, "additive_attention query[1,17,5] value[1,64,129] key[1,64,5]" ALL, "additive_attention query[1,5,20] value[1,66,256] key[1,66,20] scale[20]" ALL,
         "additive_attention query[1,19,32] value[1,37,257] key[1,37,32] scale[32]" ALL, "additive_attention query[2,70,40] value[2,37,300] key[2,37,40] scale[40] causal=true" ALL, "additive_attention query[1,20,33] value[1,70,523] key[1,70,33] mask[1,20,70]%0.5 query_mask[1,20]%0.5" ALL,

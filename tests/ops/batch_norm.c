@@ -20,7 +20,7 @@ static const char *const gpu_cases[] = {
     "batch_norm x[4,1,70,61]:10001,10002,10003,9999,10000.5 training=true -> out mean var", "batch_norm x[1,1,100,100]:-1000000,-1000001,-1000000.5 training=true -> out mean var", "batch_norm x[2,1,100,90]:3 training=true -> out mean var", "batch_norm x[1,1,100,100]*1e-6 training=true -> out mean var", NULL };
 
 Test(batch_norm, cuts_for_gpus) {
-    test_cases(gpu_cases);
+    test_gpu_cases(gpu_cases);
 }
 
 Test(batch_norm, f16_itself) {

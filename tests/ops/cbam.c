@@ -67,7 +67,7 @@ static const char *const gpu_cases[] = {
     "cbam x[256,3,2,3] w1[2,3] w2[3,2] weight[1,2,3,3] " ALL, "cbam x[3,2,1,5]:1,nan,3,4,5,6,7,8,9,10 w1[1,2] w2[2,1] weight[1,2,3,3] " ALL, NULL };
 
 Test(cbam, cuts_for_gpus) {
-    test_cases(gpu_cases);
+    test_gpu_cases(gpu_cases);
 }
 
 Test(cbam, f16_itself) {

@@ -11,7 +11,7 @@ Test(channel_pool, against_reference) {
 }
 
 Test(channel_pool, cuts_for_gpus) {
-    test_cases((const char *const[]){
+    test_gpu_cases((const char *const[]){
         "channel_pool x[1,2050,3,5]", "channel_pool x[1,2050,2,4] kinds=mean+max", "channel_pool x[300,1,1,1]", "channel_pool x[2,9,33,129]", "channel_pool x[1,9,32,128]", "channel_pool x[3,5,1,127] kinds=max", "channel_pool x[9,35,8,16] kinds=mean", "channel_pool x[1,4,1,17]", "channel_pool x[2,33,9,15]",
         "channel_pool x[1,40,3,8]:1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31,32,33,34,35,36,37,nan", "channel_pool x[1,40,3,5]:1,2,3,inf,5,-inf,7,nan,9", NULL });
 }

@@ -12,7 +12,7 @@ Test(efficient_channel_attention, against_reference) {
 }
 
 Test(efficient_channel_attention, cuts_for_gpus) {
-    test_cases((const char *const[]){
+    test_gpu_cases((const char *const[]){
         "efficient_channel_attention x[2,2051,1,3] weight[1,1,5] " BOTH, "efficient_channel_attention x[1,2,97,131] weight[1,1,3] " BOTH, "efficient_channel_attention x[1,3,128,96] weight[1,1,3] " BOTH, "efficient_channel_attention x[3,37,5,5] weight[1,1,3] " BOTH, NULL });
 }
 

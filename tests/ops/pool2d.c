@@ -67,15 +67,15 @@ static const char *const global_gpu_cases[] = {
     "global_pool2d x[1,1,100,100]:-inf kind=max", LP_AND_LSE("x[1,1,100,100]:-inf"), LP_AND_LSE("x[1,1,100,100]:0"), "global_pool2d x[1,1,100,99]:1,2,3,4,5,6,7,8,9,10,nan kind=max", LP_AND_LSE("x[1,1,100,100]:1,2,inf,4"), LP_AND_LSE("x[1,1,100,100]*1e30"), NULL };
 
 Test(max_pool2d, cuts_for_gpus) {
-    test_cases(max_gpu_cases);
+    test_gpu_cases(max_gpu_cases);
 }
 
 Test(avg_pool2d, cuts_for_gpus) {
-    test_cases(avg_gpu_cases);
+    test_gpu_cases(avg_gpu_cases);
 }
 
 Test(global_pool2d, cuts_for_gpus) {
-    test_cases(global_gpu_cases);
+    test_gpu_cases(global_gpu_cases);
 }
 
 Test(pool2d, f16_itself) {

@@ -32,7 +32,7 @@ static const char *const gpu_cases[] = {
     "squeeze_excite x[1,1,1,5]:1,2,inf,-3,4 w1[1,1]:0.5 w2[1,1]:0.5 -> out gate", "squeeze_excite x[4,2,3,3]:nan,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31,32,33,34,35 w1[1,2] w2[2,1] -> out gate", NULL };
 
 Test(squeeze_excite, cuts_for_gpus) {
-    test_cases(gpu_cases);
+    test_gpu_cases(gpu_cases);
 }
 
 Test(squeeze_excite, f16_itself) {

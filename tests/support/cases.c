@@ -80,8 +80,8 @@ static const clattn_op *op_of(const char *text) {
     return op;
 }
 
-/* `storage` is a flag of clattn_case_open, or 0. */
-static void run_table(const char *const *cases, int storage) {
+/* `storage` is a flag of clattn_case_open, or 0. Variants with other names are left alone. */
+static void run_table(const char *const *cases, const char *prefix, int storage) {
     reached_list reached = { .count = 0 };
     clattn_context *context = test_open();
     small_table table = { 0 };
@@ -90,9 +90,11 @@ static void run_table(const char *const *cases, int storage) {
         const clattn_op *op = op_of(*cases);
         const char *variant;
         if (!small_takes_text(&table, context, *cases)) continue;
-        for (size_t i = 0; (variant = clattn_op_variant(op, i)); i++)
+        for (size_t i = 0; (variant = clattn_op_variant(op, i)); i++) {
+            if (strncmp(variant, prefix, strlen(prefix)) != 0) continue;
             for (int flags = 0; flags <= CLATTN_CASE_STRIDED; flags += CLATTN_CASE_STRIDED)
                 note(&reached, op, variant, run_variant(context, *cases, flags | storage, variant));
+        }
     }
     small_report(&table);
     expect_all_reached(context, &reached);
@@ -100,11 +102,19 @@ static void run_table(const char *const *cases, int storage) {
 }
 
 void test_cases(const char *const *cases) {
-    run_table(cases, 0);
+    run_table(cases, "", 0);
 }
 
 void test_cases_f16(const char *const *cases) {
-    run_table(cases, CLATTN_CASE_F16);
+    run_table(cases, "", CLATTN_CASE_F16);
+}
+
+void test_gpu_cases(const char *const *cases) {
+    run_table(cases, "gpu", 0);
+}
+
+void test_gpu_cases_f16(const char *const *cases) {
+    run_table(cases, "gpu", CLATTN_CASE_F16);
 }
 
 void test_refusals(const char *const *cases) {

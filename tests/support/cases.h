@@ -11,6 +11,10 @@ void test_cases(const char *const *cases);
 /* The same with all floats stored as f16. */
 void test_cases_f16(const char *const *cases);
 
+/* What only the variants named gpu... cut in a way of its own: they alone run, as each case is a program to compile. */
+void test_gpu_cases(const char *const *cases);
+void test_gpu_cases_f16(const char *const *cases);
+
 /* Each line: a case, "=>", and a part of the message expected. The call must be refused; outputs stay untouched. */
 void test_refusals(const char *const *cases);
 
