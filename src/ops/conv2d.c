@@ -304,7 +304,7 @@ void clattn_reference_conv2d(const clattn_call *call, const void *args, clattn_b
 
 static const char *const examples[] = {
     "conv2d x[1,1,28,28] weight[16,1,3,3] bias[16] padding=1", "conv2d x[1,16,28,28] weight[32,16,3,3] bias[32] padding=1 activation=relu",
-    "conv2d x[2,9,11,10] weight[24,9,3,3] bias[24] padding=2 dilation=2", "conv2d x[1,32,14,14] weight[64,32,3,3] bias[64] padding=1", "conv2d x[1,4,17,17] weight[4,1,3,3] groups=4 padding=1", "conv2d x[1,16,14,14] weight[32,16,3,3] bias[32] padding=1 precision=fast", NULL };
+    "conv2d x[2,9,11,10] weight[24,9,3,3] bias[24] padding=2 dilation=2", "conv2d x[1,16,14,14] weight[32,16,1,1] bias[32]", "conv2d x[1,32,14,14] weight[64,32,3,3] bias[64] padding=1", "conv2d x[1,4,17,17] weight[4,1,3,3] groups=4 padding=1", "conv2d x[1,16,14,14] weight[32,16,3,3] bias[32] padding=1 precision=fast", NULL };
 static const clattn_op_code code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "gpu_depthwise gpu_tile", .reserve = reserve, .reference = clattn_reference_conv2d, .work = work, .examples = examples,
     .tunables = tunables, .shape_class = shape_class, .kernels = "conv2d conv2d_depthwise conv2d_gpu conv2d_pointwise conv2d_winograd", .tuning_cases = tuning_cases };
 static const clattn_op op_conv2d = { "conv2d", "2-D cross-correlation with zero padding", "torch.nn.functional.conv2d", sizeof(clattn_conv2d_args), fields, CLATTN_COUNT(fields), &code };

@@ -224,7 +224,7 @@ Test(selfcheck, what_passed_belongs_to_the_mask) {
 static log_lines pool_with_little_local_memory(const char *cache) {
     log_lines lines = { .warnings = 0 };
     clattn_context *context;
-    cr_assert_eq(clattn_open(&context, &(clattn_open_params){ .log = keep_line, .log_user = &lines, .cache_directory = cache, .caps = "local=256", .self_check = CLATTN_SELF_CHECK_ON }), CLATTN_OK, "%s", clattn_message(context));
+    cr_assert_eq(clattn_open(&context, &(clattn_open_params){ .log = keep_line, .log_user = &lines, .cache_directory = cache, .caps = "local=512", .self_check = CLATTN_SELF_CHECK_ON }), CLATTN_OK, "%s", clattn_message(context));
     cr_expect_eq(check_case(context, "max_pool2d x[1,1,2,2] kernel=1"), CLATTN_OK, "%s", clattn_message(context));
     clattn_close(&context);
     return lines;
@@ -236,7 +236,7 @@ Test(selfcheck, unchecked_is_not_passed) {
     const char *cache = scratch_directory();
     for (int i = 0; i < 2; i++) {
         const log_lines lines = pool_with_little_local_memory(cache);
-        cr_expect(count_lines(&lines, "max_pool2d/rows is unchecked") == 1 && lines.warnings == 1, "run %d: %s", i, lines.text);
+        cr_expect(count_lines(&lines, "max_pool2d/gpu is unchecked") == 1 && lines.warnings == 1, "run %d: %s", i, lines.text);
     }
     remove_scratch_directory();
 }
