@@ -6,14 +6,7 @@
 #define GROUPS cut.s0
 #define BLOCKS cut.s1
 
-#define UNROLL _Pragma("unroll")
-#define ROLLED _Pragma("unroll 1")
-#define LOCAL_BARRIER barrier(CLK_LOCAL_MEM_FENCE)
-#ifdef ACT
-#define ACTIVATE(x) activate(x, ACT)
-#else
-#define ACTIVATE(x) (x)
-#endif
+#include "blocks_gpu.cl"
 
 /* The offset in bytes is 32 bits wide: AMD then adds it to a scalar base. */
 INLINE float load_at(__global const STORED *x, uint at) {

@@ -1,12 +1,5 @@
 /* What the convolutions on vectors share. `sizes` = C, H, W, O, OH, OW, KH, KW; `window` = strides, dilations, padding before, after. */
-#define IN_CHANNELS sizes.s0
-#define IN_HEIGHT sizes.s1
-#define IN_WIDTH sizes.s2
-#define OUT_CHANNELS sizes.s3
-#define OUT_HEIGHT sizes.s4
-#define OUT_WIDTH sizes.s5
-#define TAPS_Y sizes.s6
-#define TAPS_X sizes.s7
+#include "conv_sizes.cl"
 
 #define UNROLL _Pragma("unroll")
 

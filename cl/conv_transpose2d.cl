@@ -1,14 +1,7 @@
 #include "common.cl"
 
 /* `sizes` = C, H, W, O, OH, OW, kernel (2); `window` = strides, dilations, padding before, after. */
-#define IN_CHANNELS sizes.s0
-#define IN_HEIGHT sizes.s1
-#define IN_WIDTH sizes.s2
-#define OUT_CHANNELS sizes.s3
-#define OUT_HEIGHT sizes.s4
-#define OUT_WIDTH sizes.s5
-#define TAPS_Y sizes.s6
-#define TAPS_X sizes.s7
+#include "conv_sizes.cl"
 
 #ifdef KERNEL_scalar
 /* The sum over a group's channels of one tap; up to 16 products are added before they join the others. */

@@ -8,14 +8,7 @@
 
 #ifdef KERNEL_tile
 
-#define UNROLL _Pragma("unroll")
-#define ROLLED _Pragma("unroll 1")
-#define LOCAL_BARRIER barrier(CLK_LOCAL_MEM_FENCE)
-#ifdef ACT
-#define ACTIVATE(x) activate(x, ACT)
-#else
-#define ACTIVATE(x) (x)
-#endif
+#include "blocks_gpu.cl"
 
 #define GROUP (TX * TY)
 #define BM (TY * 4 * RM)
