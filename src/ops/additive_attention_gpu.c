@@ -122,7 +122,7 @@ static clattn_status run_tiles(clattn_call *call, const clattn_additive_attentio
 
 /* ---- Values wider than a group has them: the weights are kept, and the values a product of their own ---- */
 
-static const clattn_gpu_tile value_tile = { 128, 16, 16, 4, 2, 16 };
+static const clattn_gpu_tile value_tile = { 128, 16, 16, 4, 2, 8 }; /* 12 KiB of local memory */
 
 /* Scores of one step of columns are made as fast as read. */
 static bool keeps_weights(const additive_sizes *s) {
