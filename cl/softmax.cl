@@ -6,47 +6,66 @@
 
 #ifdef KERNEL_rows
 #define EACH_ROW _Pragma("unroll 1") for (int i = 0; i < ROWS; i++)
+/* Elements of a row that are taken at a time: they and their exponentials stay in the level-1 cache. */
+#define BLOCK 2048
 
 /* From the row's largest. In units of log2 a row of large numbers could overflow. */
 #define DISTANCE(v) fma((v), (float16)(scale), (float16)(-largest))
+#define POWER(v) power(DISTANCE(v))
+
 /* Exponents of 0 from -127 on, so that -inf needs no care. */
-#define POWER(v) exp2_inside_16(VMAX(DISTANCE(v) * LOG2E, (float16)(-127.0f)))
+INLINE float16 power(float16 distance) {
+    return exp2_inside_16(VMAX(distance * LOG2E, (float16)(-127.0f)));
+}
+
+INLINE bool any_of(int16 a) {
+    const int8 b = a.lo | a.hi;
+    const long2 c = as_long2(b.lo | b.hi);
+    return (c.x | c.y) != 0;
+}
 
 /* The largest of x * scale; NaN if there is one. */
 INLINE float largest_of(__global const STORED *in, long whole, float16 tail, float scale) {
     const long blocks = whole / 64 * 64;
     float16 m[4];
     int16 odd = isnan(tail);
+#pragma unroll
     for (int j = 0; j < 4; j++) m[j] = tail * scale;
-    for (long i = 0; i < blocks; i += 64)
-        for (int j = 0; j < 4; j++) {
-            const float16 v = LOAD_16(in + i + 16 * j) * scale;
-            odd |= v != v;
+    for (long i = 0; i < blocks; i += 64) {
+#pragma unroll
+        for (int j = 0; j < 4; j += 2) {
+            const float16 v = LOAD_16(in + i + 16 * j) * scale, w = LOAD_16(in + i + 16 * j + 16) * scale;
+            odd |= (v != v) | (w != w); /* one comparison of the two */
             m[j] = VMAX(v, m[j]);
+            m[j + 1] = VMAX(w, m[j + 1]);
         }
+    }
     for (long i = blocks; i < whole; i += 16) {
         const float16 v = LOAD_16(in + i) * scale;
         odd |= v != v;
         m[0] = VMAX(v, m[0]);
     }
-    return any(odd) ? NAN : max16(VMAX(VMAX(m[0], m[1]), VMAX(m[2], m[3])));
+    return any_of(odd) ? NAN : max16(VMAX(VMAX(m[0], m[1]), VMAX(m[2], m[3])));
 }
 
-/* The sum of a row's exponentials, which go to `held` where there is one; what comes `ahead` of it is fetched meanwhile. */
+/* The sum of exponentials, which go to `held` where there is one; what comes `ahead` is fetched meanwhile. */
 INLINE float sum_of(__global const STORED *in, long whole, float16 tail, float scale, float largest, long ahead, __local float16 *held) {
     const long blocks = whole / 64 * 64;
     float16 s[4];
     s[0] = POWER(tail);
+#pragma unroll
     for (int j = 1; j < 4; j++) s[j] = (float16)(0.0f);
-    for (long i = 0; i < blocks; i += 64)
+    for (long i = 0; i < blocks; i += 64) {
+#pragma unroll
         for (int j = 0; j < 4; j++) {
             const float16 e = POWER(LOAD_16(in + i + 16 * j));
-            PREFETCH(in + ahead + i + 16 * j);
+            if (j * sizeof(STORED) % 4 == 0) PREFETCH(in + ahead + i + 16 * j);
             s[j] += e;
 #ifdef HOLD
             held[i / 16 + j] = e;
 #endif
         }
+    }
     for (long i = blocks; i < whole; i += 16) {
         const float16 e = POWER(LOAD_16(in + i));
         s[0] += e;
@@ -63,22 +82,29 @@ INLINE float sum_of(__global const STORED *in, long whole, float16 tail, float s
 #else
 #define EMPTY 0.0f
 #ifdef HOLD
-#define RESULT(v, i) (held[(i) / 16] * inverse)
+#define RESULT(v, i) (held[(i) / 16] * factor)
 #else
 #define RESULT(v, i) (POWER(v) * inverse)
 #endif
 #endif
 
-INLINE void write_row(__global const STORED *in, __global STORED *to, long whole, int rest, float16 tail, float scale, float largest, float sum, __local const float16 *held) {
+INLINE void write_row(__global const STORED *in, __global STORED *to, long whole, int rest, float16 tail, float scale, float largest, float sum, __local const float16 *held, __local const float *bases) {
 #ifdef LOG
     const float16 log_sum = (float16)(log(sum)), last = DISTANCE(tail) - log_sum;
 #else
     const float16 inverse = (float16)(1.0f / sum), last = POWER(tail) * inverse;
 #endif
-    if (STREAMS(to))
-        for (long i = 0; i < whole; i += 16) STREAM_16(RESULT(LOAD_16(in + i), i), to + i);
-    else
-        for (long i = 0; i < whole; i += 16) STORE_16(RESULT(LOAD_16(in + i), i), to + i);
+    for (long begin = 0; begin < whole; begin += BLOCK) {
+        const long end = min(whole, begin + BLOCK);
+#ifdef HOLD
+        const float base = bases[begin / BLOCK];
+        const float16 factor = base == largest ? inverse : power((float16)(base - largest)) * inverse;
+#endif
+        if (STREAMS(to))
+            for (long i = begin; i < end; i += 16) STREAM_16(RESULT(LOAD_16(in + i), i), to + i);
+        else
+            for (long i = begin; i < end; i += 16) STORE_16(RESULT(LOAD_16(in + i), i), to + i);
+    }
     if (rest) store_some_stored(last, rest, to + whole);
 }
 
@@ -86,30 +112,46 @@ INLINE void fill_row(__global STORED *to, long length, float value) {
     for (long i = 0; i < length; i++) STORE_1(value, to + i);
 }
 
-/* Vectors along the row; a group takes `per_group` rows, ROWS of them at a time, so that the latency of one's reductions hides behind
- * the others (the last ones may be done twice). A row is read from memory for its maximum, then from cache. With -DHOLD its
- * exponentials are kept in `held`, `stride` vectors a row; else they are taken twice. */
-SINGLE void rows(IN_STORED(x), OUT_STORED(out), const long rows_total, const long length, const long per_group, const float scale, const long stride, __local float16 *held) {
+/* Vectors along the row; a group takes `per_group` rows, ROWS of them at a time (which is for rows of one block), so that the latency
+ * of one's reductions hides behind the others (the last ones may be done twice). A block is read from memory for its maximum, then
+ * from cache. With -DHOLD its exponentials, relative to the largest so far, which goes to `bases`, are kept in `held`, `stride`
+ * vectors a row; else they are taken twice. */
+SINGLE void rows(IN_STORED(x), OUT_STORED(out), const long rows_total, const long length, const long per_group, const float scale, const long stride, __local float16 *held, __local float *bases) {
     SHIFT(x);
     SHIFT(out);
     const long first = get_group_id(0) * per_group, last = min(rows_total, first + per_group), whole = length / 16 * 16;
+    const long ahead = min(ROWS * length, (long)BLOCK);
     const int rest = (int)(length - whole);
     const float nothing = -INFINITY * sign(scale);
     for (long r = first; r < last; r += ROWS) {
         __global const STORED *in[ROWS];
         __global STORED *to[ROWS];
         float16 tail[ROWS];
-        float m[ROWS], sum[ROWS];
+        float m[ROWS], before[ROWS], sum[ROWS];
         EACH_ROW {
             const long row = min(r + i, last - 1);
             in[i] = x + row * length;
             to[i] = out + row * length;
             tail[i] = rest ? load_some_stored(in[i] + whole, rest, nothing) : (float16)(nothing);
-            m[i] = largest_of(in[i], whole, tail[i], scale);
+            m[i] = -INFINITY;
         }
-        EACH_ROW sum[i] = sum_of(in[i], whole, tail[i], scale, m[i], ROWS * length, held + i * stride);
+        for (long begin = 0; begin == 0 || begin < whole; begin += BLOCK) {
+            const long n = min(whole - begin, (long)BLOCK);
+            EACH_ROW {
+                const float most = largest_of(in[i] + begin, n, begin ? (float16)(nothing) : tail[i], scale);
+                before[i] = m[i];
+                m[i] = before[i] >= most || isnan(before[i]) ? before[i] : most;
+            }
+            EACH_ROW {
+                const float earlier = begin ? sum[i] * power((float16)(before[i] - m[i])).x : 0.0f;
+                sum[i] = earlier + sum_of(in[i] + begin, n, begin ? (float16)(nothing) : tail[i], scale, m[i], ahead, held + i * stride + begin / 16);
+#ifdef HOLD
+                bases[i + begin / BLOCK] = m[i];
+#endif
+            }
+        }
         EACH_ROW {
-            if (isfinite(m[i])) write_row(in[i], to[i], whole, rest, tail[i], scale, m[i], sum[i], held + i * stride);
+            if (isfinite(m[i])) write_row(in[i], to[i], whole, rest, tail[i], scale, m[i], sum[i], held + i * stride, bases + i);
             else fill_row(to[i], length, m[i] == -INFINITY ? EMPTY : NAN);
         }
     }

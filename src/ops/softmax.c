@@ -4,6 +4,7 @@
 #define SHARE 16384 /* elements of a group, rounded up to whole rows */
 #define MOST_HELD ((size_t)512 << 10) /* bytes of a row that the caches near a core keep */
 #define SHORT_ROW 1024 /* the latency of the reductions shows up to here */
+#define BLOCK 2048 /* as in cl/softmax.cl */
 
 static const clattn_field fields[] = {
     CLATTN_IN(clattn_softmax_args, x, "..", CLATTN_FIELD_STORED, "any shape"),
@@ -48,11 +49,11 @@ static clattn_status enqueue_rows(clattn_call *call, const void *raw) {
     const int64_t per_group = 1 + clattn_tuned(call, "share", SHARE) / (length + 1);
     const size_t groups = (size_t)((rows + per_group - 1) / per_group);
     const int at_once = length <= SHORT_ROW ? 4 : 1;
-    const size_t vectors = (size_t)(length + 15) / 16, held = 64 * vectors * (size_t)at_once;
-    const bool holds = strcmp(call->op->name, "softmax") == 0 && held <= MOST_HELD && held <= clattn_call_device(call)->local_memory;
+    const size_t vectors = (size_t)(length + 15) / 16, held = 64 * vectors * (size_t)at_once, bases = 4 * ((size_t)at_once + (size_t)length / BLOCK);
+    const bool holds = strcmp(call->op->name, "softmax") == 0 && held <= MOST_HELD && held + bases <= clattn_call_device(call)->local_memory;
     char options[96];
     snprintf(options, sizeof options, "%s -DROWS=%d%s%s", options_of(call, a), at_once, holds ? " -DHOLD" : "", clattn_streams(call, a->out) ? " -DSTREAM" : "");
-    return clattn_run_kernel(call, "softmax", "rows", options, 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(a->x), ARG_T(a->out), ARG_I64(rows), ARG_I64(length), ARG_I64(per_group), ARG_F32(1 / (double)a->temperature.value), ARG_I64(vectors), ARG_LOCAL(holds ? held : 64));
+    return clattn_run_kernel(call, "softmax", "rows", options, 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(a->x), ARG_T(a->out), ARG_I64(rows), ARG_I64(length), ARG_I64(per_group), ARG_F32(1 / (double)a->temperature.value), ARG_I64(vectors), ARG_LOCAL(holds ? held : 64), ARG_LOCAL(holds ? bases : 4));
 }
 
 /* Rows along the last axis, shared among the items of groups. */
