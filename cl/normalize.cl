@@ -10,13 +10,16 @@
 INLINE float2 sums_about(__global const STORED *in, long length, float shift) {
     const long whole = length / 64 * 64;
     float16 s[4], q[4];
+#pragma unroll
     for (int j = 0; j < 4; j++) s[j] = q[j] = (float16)(0.0f);
-    for (long i = 0; i < whole; i += 64)
+    for (long i = 0; i < whole; i += 64) {
+#pragma unroll
         for (int j = 0; j < 4; j++) {
             const float16 d = LOAD_16(in + i + 16 * j) - shift;
             s[j] += d;
             q[j] = fma(d, d, q[j]);
         }
+    }
     for (long i = whole; i < length; i += 16) {
         const float16 d = (length - i < 16 ? load_some_stored(in + i, (int)(length - i), shift) : LOAD_16(in + i)) - shift;
         s[0] += d;
