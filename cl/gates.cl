@@ -8,8 +8,9 @@
  * row and column and enough after them for whole vectors and blocks of ROWS rows. */
 
 #ifndef STRIP
-#define STRIP 448 /* pixels whose maximum and sum over the channels stay in L1 */
+#define STRIP 1024 /* pixels whose maximum and sum over the channels stay in L1 */
 #endif
+#define DEPTH 8 /* channels added to a strip at once; a multiple of 4 */
 #ifndef POOL_BLOCK
 #define POOL_BLOCK 16384 /* elements of one serial sum; a multiple of 64 */
 #endif
@@ -154,8 +155,10 @@ INLINE void channel_gates(__global const float *hidden, long hidden_count, int k
 
 #ifdef CHANNEL
 #define REFINED(v, c) ((v) * gate[c])
+#define SCALED(v, c) ((v) * scale[c])
 #else
 #define REFINED(v, c) (v)
+#define SCALED(v, c) (v)
 #endif
 
 /* Sixteen pixels, through all channels; a NaN wins. */
@@ -181,41 +184,54 @@ INLINE void reduce_pixel(__global const STORED *x, __global const float *gate, l
     *sums = s;
 }
 
-/* The whole vectors of a strip, four channels at a time; the maximum may miss a NaN. */
-INLINE void reduce_whole(__global const STORED *x, __global const float *gate, long channels, long plane, int vectors, float *largest, float *sums) {
+/* Adds `depth` channels (1 or a multiple of 4) to a strip of n >= 16 pixels, whose last vector may overlap the one before; the maximum
+ * may miss a NaN. */
+INLINE void reduce_channels(__global const STORED *x, __global const float *gate, int depth, long plane, int n, float *largest, float *sums) {
+#ifdef CHANNEL
+    float scale[DEPTH];
+#pragma unroll
+    for (int c = 0; c < depth; c++) scale[c] = gate[c];
+#endif
+    for (int i = 0; 16 * i < n; i++) {
+        __global const STORED *p = x + min(16 * i, n - 16);
+        float16 m = vload16(i, largest), s = vload16(i, sums);
+        if (depth == 1) {
+            const float16 v = SCALED(LOAD_16(p), 0);
+            m = VMAX(m, v);
+            s += v;
+        }
+#pragma unroll
+        for (int c = 0; c + 4 <= depth; c += 4) {
+            const float16 v0 = SCALED(LOAD_16(p + c * plane), c), v1 = SCALED(LOAD_16(p + (c + 1) * plane), c + 1);
+            const float16 v2 = SCALED(LOAD_16(p + (c + 2) * plane), c + 2), v3 = SCALED(LOAD_16(p + (c + 3) * plane), c + 3);
+            const float16 m01 = VMAX(v0, v1), m23 = VMAX(v2, v3), top = VMAX(m01, m23);
+            m = VMAX(m, top);
+            s += (v0 + v1) + (v2 + v3);
+        }
+        vstore16(m, i, largest);
+        vstore16(s, i, sums);
+    }
+}
+
+/* A strip of n <= STRIP pixels. The last channels come first: they were read last. */
+INLINE void reduce_strip(__global const STORED *x, __global const float *gate, long channels, long plane, int n, float *largest, float *sums) {
+    float ignored[16];
+    if (n < 16) {
+        for (int i = 0; i < n; i++) reduce_pixel(x + i, gate, channels, plane, largest + i, sums + i);
+        return;
+    }
+    const int vectors = (n + 15) / 16;
     for (int i = 0; i < vectors; i++) {
         vstore16((float16)(-INFINITY), i, largest);
         vstore16((float16)(0.0f), i, sums);
     }
-    long c = 0;
-    for (; c + 4 <= channels; c += 4) {
-        __global const STORED *p = x + c * plane, *q = p + plane, *r = q + plane, *t = r + plane;
-        for (int i = 0; i < vectors; i++) {
-            const float16 v0 = REFINED(LOAD_16(p + 16 * i), c), v1 = REFINED(LOAD_16(q + 16 * i), c + 1);
-            const float16 v2 = REFINED(LOAD_16(r + 16 * i), c + 2), v3 = REFINED(LOAD_16(t + 16 * i), c + 3);
-            const float16 m01 = VMAX(v0, v1), m23 = VMAX(v2, v3), m = VMAX(m01, m23);
-            vstore16(VMAX(vload16(i, largest), m), i, largest);
-            vstore16(vload16(i, sums) + ((v0 + v1) + (v2 + v3)), i, sums);
-        }
-    }
-    for (; c < channels; c++) {
-        for (int i = 0; i < vectors; i++) {
-            const float16 v = REFINED(LOAD_16(x + c * plane + 16 * i), c);
-            vstore16(VMAX(vload16(i, largest), v), i, largest);
-            vstore16(vload16(i, sums) + v, i, sums);
-        }
-    }
-}
-
-/* A strip of n <= STRIP pixels. The last vector may overlap the one before. */
-INLINE void reduce_strip(__global const STORED *x, __global const float *gate, long channels, long plane, int n, float *largest, float *sums) {
-    float ignored[16];
-    const int vectors = n / 16;
-    reduce_whole(x, gate, channels, plane, vectors, largest, sums);
+    long c = channels;
+    for (; c >= DEPTH; c -= DEPTH) reduce_channels(x + (c - DEPTH) * plane, gate + c - DEPTH, DEPTH, plane, n, largest, sums);
+    for (; c > 0; c--) reduce_channels(x + (c - 1) * plane, gate + c - 1, 1, plane, n, largest, sums);
     for (int i = 0; i < vectors; i++)
-        if (any(isnan(vload16(i, sums)))) reduce_vector(x + i * 16, gate, channels, plane, largest + i * 16, ignored);
-    if (n >= 16 && n % 16) reduce_vector(x + n - 16, gate, channels, plane, largest + n - 16, sums + n - 16);
-    for (int i = 0; n < 16 && i < n; i++) reduce_pixel(x + i, gate, channels, plane, largest + i, sums + i);
+        if (any(isnan(vload16(i, sums)))) reduce_vector(x + min(16 * i, n - 16), gate, channels, plane, largest + 16 * i, ignored);
+    vstore16(vload16(vectors - 1, largest), 0, largest + n - 16);
+    vstore16(vload16(vectors - 1, sums), 0, sums + n - 16);
 }
 
 /* Puts n values that begin at pixel `first` into a padded map, divided by `divisor`. */
@@ -408,14 +424,21 @@ SINGLE void apply(IN_STORED(x), IN(channel_gate), IN(spatial_gate), OUT_STORED(o
 }
 #endif
 
-/* ---- All steps on one image, which stays in the cache: a group per image ---- */
+/* ---- All steps on one image: a group per image ----
+ * Spatial gates are built and applied `band` rows at a time, so that these rows of all channels are still near the core when they are scaled. */
 
 #ifdef KERNEL_image
 #define UNTIL_CHANNEL_GATE 1
 #define UNTIL_SPATIAL_GATE 2
+/* The channels that were read last come first. */
+#ifdef SPATIAL
+#define NEAR(i, channels) (i)
+#else
+#define NEAR(i, channels) ((channels) - 1 - (i))
+#endif
 
 SINGLE void image(IN_STORED(x), IN(w1), IN(b1), IN(w2), IN(b2), IN(weight), IN_NORM, OUT_STORED(out), OUT(channel_gate), OUT(spatial_gate), OUT(pools), OUT(hidden), OUT(maps), const long channels, const long height, const long width,
-                  const long hidden_count, const int k, const long pitch, const long slice, const int mean_first, const int kinds, const int activation, const int gate_kind, const int until) {
+                  const long hidden_count, const int k, const long pitch, const long slice, const int mean_first, const int kinds, const int activation, const int gate_kind, const int until, const long band) {
     const long n = get_group_id(0), plane = height * width;
     x += x_offset + n * channels * plane;
 #ifdef CHANNEL
@@ -436,12 +459,22 @@ SINGLE void image(IN_STORED(x), IN(w1), IN(b1), IN(w2), IN(b2), IN(weight), IN_N
     const normalization norm = READ_NORM;
     for (long i = 0; i < 2 * slice; i += 16) vstore16((float16)(0.0f), 0, maps + i);
     __global float *map = maps + k / 2 * pitch + k / 2;
-    reduce_pixels(x, channel_gate, channels, plane, width, pitch, 0, plane, map + (mean_first ? slice : 0), map + (mean_first ? 0 : slice));
-    spatial_gate_rows(maps, pitch, slice, weight, k, norm, width, 0, height, spatial_gate);
+    long reduced = 0; /* rows whose maps are there */
 #endif
-    if (until == UNTIL_SPATIAL_GATE) return;
     out += out_offset + n * channels * plane;
-    /* The last channels were read last. */
-    for (long c = channels - 1; c >= 0; c--) apply_plane(x + c * plane, out + c * plane, CHANNEL_GATE(c), spatial_gate, plane);
+    for (long row = 0; row < height; row += band) {
+        const long end = min(height, row + band), at = row * width;
+#ifdef SPATIAL
+        const long reach = min(height, end + k / 2);
+        reduce_pixels(x, channel_gate, channels, plane, width, pitch, reduced * width, reach * width, map + (mean_first ? slice : 0), map + (mean_first ? 0 : slice));
+        reduced = reach;
+        spatial_gate_rows(maps, pitch, slice, weight, k, norm, width, row, end, spatial_gate);
+        if (until == UNTIL_SPATIAL_GATE) continue;
+#endif
+        for (long i = 0; i < channels; i++) {
+            const long c = NEAR(i, channels);
+            apply_plane(x + c * plane + at, out + c * plane + at, CHANNEL_GATE(c), spatial_gate + at, (end - row) * width);
+        }
+    }
 }
 #endif

@@ -5,6 +5,8 @@ enum { ROWS = 4 }; /* as in gates.cl */
 
 /* An image up to this size is still in the cache when its gates are applied. */
 #define CACHED_BYTES ((int64_t)8 << 20)
+/* What stays near a core of an image, or of a band of its rows, while the output passes by. */
+#define BAND_BYTES ((int64_t)800 << 10)
 /* Work for one launch to be worth a group of its own, in elements. */
 #define GROUP_ELEMENTS 16384
 
@@ -93,6 +95,13 @@ const char *clattn_gates_image_refusal(const clattn_call *call, const clattn_gat
     return NULL;
 }
 
+/* Rows between whose pooling and scaling no others are read; the convolution needs k / 2 more. */
+static int64_t band_of(const clattn_gates *g, const gate_sizes *s) {
+    const int64_t row = largest(1, s->channels * s->width * (int64_t)clattn_dtype_size(g->x->dtype)), rows = BAND_BYTES / row;
+    if (!g->spatial || rows >= s->height) return largest(1, s->height);
+    return largest(2 * ROWS, (rows - s->k / 2) / ROWS * ROWS);
+}
+
 clattn_status clattn_gates_image(clattn_call *call, const clattn_gates *g) {
     const gate_sizes s = sizes_of(call, g);
     gate_tensors t;
@@ -103,7 +112,7 @@ clattn_status clattn_gates_image(clattn_call *call, const clattn_gates *g) {
     snprintf(options, sizeof options, "%s %s", s.options, s.pool_options);
     return clattn_run_kernel(call, "gates", "image", options, 1, (size_t[]){ (size_t)s.images }, (size_t[]){ 1 }, ARG_T(g->x), ARG_T(g->w1), ARG_T(g->b1), ARG_T(g->w2), ARG_T(g->b2), ARG_T(g->weight), ARG_T(g->gamma), ARG_T(g->beta), ARG_T(g->mean), ARG_T(g->var), ARG_F32(g->eps),
                              ARG_T(g->out), ARG_T(&t.channel_gate), ARG_T(&t.spatial_gate), ARG_T(&t.pools), ARG_T(&t.hidden), ARG_T(&t.maps), ARG_I64(s.channels), ARG_I64(s.height), ARG_I64(s.width), ARG_I64(s.hidden), ARG_I32(s.k), ARG_I64(s.pitch), ARG_I64(s.slice), ARG_I32(g->mean_first), ARG_I32(g->kinds),
-                             ARG_I32(g->activation), ARG_I32(g->gate), ARG_I32(until));
+                             ARG_I32(g->activation), ARG_I32(g->gate), ARG_I32(until), ARG_I64(band_of(g, &s)));
 }
 
 /* ---- cpu: one step a launch ---- */
@@ -198,7 +207,7 @@ clattn_status clattn_gates_scalar(clattn_call *call, const clattn_gates *g) {
 const clattn_tunable clattn_gates_tunables[] = {
     { "cpu", "groups", "for each compute unit", { 2, 4, 8, 16, 32 } },
     { "cpu", "share", "elements of a group at least", { 4096, 16384, 65536 } },
-    { "cpu", "strip", "pixels whose maximum and sum over the channels stay in a core's cache", { 224, 448, 896 } },
+    { "cpu", "strip", "pixels whose maximum and sum over the channels stay in a core's cache", { 256, 1024, 4096 } },
     { .name = NULL },
 };
 
