@@ -49,7 +49,7 @@ Test(cbam, against_reference) {
         CBAM "weight[1,2,7,7]*0.3 pools=avg " ALL, CBAM "weight[1,2,3,3] pools=max " ALL, CBAM "spatial=false -> out channel_gate", CBAM "weight[1,2,7,7] mean[1] spatial=false -> out channel_gate",
         "cbam x[2,5,9,7] w1[3,5] w2[5,3] weight[1,2,3,3] " ALL, "cbam x[1,1,1,1] w1[1,1] b1[1] w2[1,1] b2[1] weight[1,2,7,7] " ALL, "cbam x[1,17,1,15] w1[2,17] w2[17,2] weight[1,2,3,3] " ALL, "cbam x[2,16,16,1] w1[1,16] w2[16,1] weight[1,2,1,1] " ALL,
         "cbam x[1,31,17,13] w1[2,31] w2[31,2] weight[1,2,7,7]*0.3 " NORM ALL, "cbam x[4,19,23,29] w1[2,19] w2[19,2] weight[1,2,7,7]*0.3 " NORM ALL, "cbam x[0,5,9,7] w1[3,5] w2[5,3] weight[1,2,3,3] " ALL, "cbam x[2,5,9,0] w1[3,5] w2[5,3] weight[1,2,3,3] " ALL,
-        "cbam x[2,7,12,450] w1[3,7] w2[7,3] weight[1,2,7,7]*0.3 " ALL, "cbam x[2,83,129,131] w1[5,83]*0.1 w2[83,5] weight[1,2,3,3] " ALL, "cbam x[2,5,9,7]*10000 w1[3,5] w2[5,3] weight[1,2,3,3] " ALL,
+        "cbam x[2,7,12,450] w1[3,7] w2[7,3] weight[1,2,7,7]*0.3 " ALL, "cbam x[2,83,129,131] w1[5,83]*0.1 w2[83,5] weight[1,2,3,3] " ALL, /* by bands of rows: */ "cbam x[2,32,20,900] w1[2,32]*0.1 w2[32,2] weight[1,2,21,21]*0.02 " ALL, "cbam x[2,5,9,7]*10000 w1[3,5] w2[5,3] weight[1,2,3,3] " ALL,
         "cbam x[256,2,2,3] w1[3,2] b1[3] w2[2,3] weight[1,2,3,3] " ALL,
         "cbam x[2,2,5,5]" NAN_FIRST " w1[1,2]*0.1 w2[2,1] weight[1,2,3,3] " ALL, NULL });
 }
@@ -81,7 +81,7 @@ Test(channel_attention, outputs_independent) {
 }
 
 Test(spatial_attention, outputs_independent) {
-    test_outputs_independent((const char *const[]){ SAM BOTH, "spatial_attention x[1,33,29,31] weight[1,2,7,7] " BOTH, NULL });
+    test_outputs_independent((const char *const[]){ SAM BOTH, "spatial_attention x[1,33,29,31] weight[1,2,7,7] " BOTH, "spatial_attention x[2,64,41,90] weight[1,2,7,7]*0.1 " BOTH, NULL });
 }
 
 Test(cbam, outputs_independent) {
