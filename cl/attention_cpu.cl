@@ -3,17 +3,15 @@
 #ifdef KERNEL_cpu
 #ifdef TAIL
 /* Rows of the value padded with zeros to whole vectors. */
-INLINE void pack_values(__local float16 *V, __global const float *value, long stride, int tail, int nk) {
+INLINE void pack_values(__local float *V, __global const float *value, long stride, int tail, int nk) {
     for (int k = 0; k < nk; k++) {
-        for (int t = 0; t < WIDTH - 1; t++) V[k * WIDTH + t] = vload16(t, value + k * stride);
-        V[k * WIDTH + WIDTH - 1] = load_some(value + k * stride + (WIDTH - 1) * 16, tail, 0.0f);
+        for (int t = 0; t < WIDTH - 1; t++) vstore16(vload16(t, value + k * stride), k * WIDTH + t, V);
+        vstore16(load_some(value + k * stride + (WIDTH - 1) * 16, tail, 0.0f), k * WIDTH + WIDTH - 1, V);
     }
 }
-#define VALUES __local const float16 *V
-#define VALUE(k, t) V[(k)*WIDTH + (t)]
+#define VALUES __local const float *
 #else
-#define VALUES __global const float *V
-#define VALUE(k, t) vload16(t, V + (k)*stride)
+#define VALUES __global const float *
 #endif
 
 /* The block's running maxima, sums and weighted values. */
@@ -75,75 +73,89 @@ INLINE void weigh(__local float16 *S, __local const float16 *m, __local float16 
 }
 
 /* True when a value is NaN or infinite. */
-INLINE bool has_nonfinite(VALUES, long stride, int nk) {
+INLINE bool has_nonfinite(VALUES V, long stride, int nk) {
     float16 zero = (float16)(0.0f);
     for (int k = 0; k < nk; k++) {
-        for (int t = 0; t < WIDTH; t++) zero = fma(VALUE(k, t), (float16)(0.0f), zero);
+        for (int t = 0; t < WIDTH; t++) zero = fma(vload16(t, V + k * stride), (float16)(0.0f), zero);
     }
     return any(isnan(zero));
 }
 
 /* O += P V, where no weight of 0 may touch a value. */
-INLINE void add_values_careful(__local float16 *O, __local const float *P, VALUES, long stride, int nk) {
+INLINE void add_values_careful(__local float16 *O, __local const float *P, VALUES V, long stride, int nk) {
     for (int q = 0; q < BQ; q++) {
         for (int k = 0; k < nk; k++) {
             const float p = P[k * BQ + q];
             if (p == 0.0f) continue;
-            for (int t = 0; t < WIDTH; t++) O[q * WIDTH + t] += p * VALUE(k, t);
+            for (int t = 0; t < WIDTH; t++) O[q * WIDTH + t] += p * vload16(t, V + k * stride);
         }
     }
 }
 
-/* O += P V, MRQ queries and NVD vectors of the width at a time. */
-INLINE void add_values(__local float16 *O, __local const float *P, VALUES, long stride, int nk) {
-    for (int t0 = 0; t0 < WIDTH; t0 += NVD) {
-        for (int q = 0; q < BQ; q += MRQ) {
-            float16 acc[MRQ][NVD];
-#pragma unroll
-            for (int i = 0; i < MRQ; i++) {
-#pragma unroll
-                for (int t = 0; t < NVD; t++) acc[i][t] = O[(q + i) * WIDTH + t0 + t];
-            }
-#pragma unroll 1
-            for (int k = 0; k < nk; k++) {
-                float16 v[NVD];
-#pragma unroll
-                for (int t = 0; t < NVD; t++) v[t] = VALUE(k, t0 + t);
+/* O += P V, MRQ queries and NVD vectors of the width at a time, PART keys after the other: their values and weights then stay in the
+ * level-1 cache while all queries meet them. The block's first query attends keys `first` to `end` - 1 at most, the next ones one later. */
+#define PART 64
+INLINE void add_values(__local float16 *O, __local const float *P, VALUES V, long stride, int nk, int first, int end) {
+    for (int k0 = 0; k0 < nk; k0 += PART) {
+        for (int t0 = 0; t0 < WIDTH; t0 += NVD) {
+            for (int q = 0; q < BQ; q += MRQ) {
+                const int from = max(k0, first + q), to = min(min(k0 + PART, nk), end + q + MRQ - 1);
+                if (from >= to) continue;
+                float16 acc[MRQ][NVD];
 #pragma unroll
                 for (int i = 0; i < MRQ; i++) {
-                    const float16 p = (float16)(P[k * BQ + q + i]);
 #pragma unroll
-                    for (int t = 0; t < NVD; t++) acc[i][t] = fma(p, v[t], acc[i][t]);
+                    for (int t = 0; t < NVD; t++) acc[i][t] = O[(q + i) * WIDTH + t0 + t];
                 }
-            }
+                __local const float *weights = P + from * BQ + q, *end_of_weights = P + to * BQ + q;
+                VALUES values = V + from * stride + 16 * t0;
+#pragma unroll 1
+                for (; weights < end_of_weights; weights += BQ, values += stride) {
+                    float16 v[NVD];
 #pragma unroll
-            for (int i = 0; i < MRQ; i++) {
+                    for (int t = 0; t < NVD; t++) v[t] = vload16(t, values);
 #pragma unroll
-                for (int t = 0; t < NVD; t++) O[(q + i) * WIDTH + t0 + t] = acc[i][t];
+                    for (int i = 0; i < MRQ; i++) {
+                        const float16 p = (float16)(weights[i]);
+#pragma unroll
+                        for (int t = 0; t < NVD; t++) acc[i][t] = fma(p, v[t], acc[i][t]);
+                    }
+                }
+#pragma unroll
+                for (int i = 0; i < MRQ; i++) {
+#pragma unroll
+                    for (int t = 0; t < NVD; t++) O[(q + i) * WIDTH + t0 + t] = acc[i][t];
+                }
             }
         }
     }
 }
 
-/* m and l become the rows' maxima and sums with the sink. `sink` in units of log2, -inf for none. */
-INLINE void write_rows(__local const float16 *O, __local float *m, __local float *l, __global float *out, long stride, __global float *lse, __global float *row_sums, int width, int rows, float sink) {
-    for (int q = 0; q < rows; q++) {
-        float top = m[q], sum = l[q], factor = 1.0f;
+/* m and l become the rows' maxima and sums with the sink; what the rows' values are to be multiplied by goes to `factor`, the logarithms
+ * of the sums to `lse`. `sink` in units of log2, -inf for none. */
+INLINE void finish_sums(__local float16 *m, __local float16 *l, __local float16 *factor, __global float *lse, int rows, float sink) {
+    for (int j = 0; j < NVQ && 16 * j < rows; j++) {
+        float16 top = m[j], sum = l[j], kept = (float16)(1.0f);
         if (sink != -INFINITY) {
-            top = fmax(top, sink);
-            factor = exp2(m[q] - top);
-            sum = sum * factor + exp2(sink - top);
+            top = fmax(top, (float16)(sink));
+            kept = exp2(m[j] - top);
+            sum = sum * kept + exp2(sink - top);
         }
-        const float inverse = sum == 0.0f ? 0.0f : factor / sum;
+        m[j] = top;
+        l[j] = sum;
+        factor[j] = select(kept / sum, (float16)(0.0f), sum == (float16)(0.0f));
+        store_some(select((top + log2(sum)) * LN2, (float16)(-INFINITY), sum == (float16)(0.0f)), min(16, rows - 16 * j), lse + 16 * j);
+    }
+}
+
+INLINE void write_rows(__local const float16 *O, __local const float *factor, __local const float *m, __local const float *l, __global float *out, long stride, __global float *row_sums, int width, int rows) {
+    for (int q = 0; q < rows; q++) {
         for (int t = 0; t < WIDTH; t++) {
-            const float16 v = O[q * WIDTH + t] * inverse;
+            const float16 v = O[q * WIDTH + t] * factor[q];
             if (16 * t + 16 <= width) vstore16(v, t, out + q * stride);
             else store_some(v, width - 16 * t, out + q * stride + 16 * t);
         }
-        m[q] = top;
-        l[q] = sum;
-        lse[q] = sum == 0.0f ? -INFINITY : (top + log2(sum)) * LN2;
-        if (row_sums) vstore2((float2)(top, sum), q, row_sums);
+        if (row_sums) vstore2((float2)(m[q], l[q]), q, row_sums);
     }
 }
 
@@ -197,7 +209,7 @@ INLINE void finish_weights(__global float *weights, long stride, __local const f
 SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const long4 out_strides, OUT(lse), OUT(row_sums) FOR_WEIGHTS(COMMA OUT(weights)) FOR_SCORES(COMMA OUT(scores)) SEQUENCES) {
     __local float16 Qt[DEPTH * NVQ], S[BK * NVQ], O[BQ * WIDTH], m[NVQ], l[NVQ], factor[NVQ];
 #ifdef TAIL
-    __local float16 V[BK * WIDTH];
+    __local float16 packed[BK * WIDTH];
 #endif
     SHIFT_PROBLEM;
     SHIFT(value);
@@ -257,14 +269,18 @@ SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const l
         weigh(S, m, l, nk, how);
         empty = false;
 #ifdef TAIL
-        pack_values(V, value + k0 * value_strides.z, value_strides.z, (int)widths.y % 16, nk);
+        pack_values((__local float *)packed, value + k0 * value_strides.z, value_strides.z, (int)widths.y % 16, nk);
+        VALUES V = (__local const float *)packed;
+        const long stride = 16 * WIDTH;
 #else
-        __global const float *V = value + k0 * value_strides.z;
+        VALUES V = value + k0 * value_strides.z;
+        const long stride = value_strides.z;
 #endif
-        if (careful && has_nonfinite(V, value_strides.z, nk)) add_values_careful(O, (__local const float *)S, V, value_strides.z, nk);
-        else add_values(O, (__local const float *)S, V, value_strides.z, nk);
+        if (careful && has_nonfinite(V, stride, nk)) add_values_careful(O, (__local const float *)S, V, stride, nk);
+        else add_values(O, (__local const float *)S, V, stride, nk, range.query + range.shift - range.left - k0, range.query + range.shift + range.right + 1 - k0);
     }
-    write_rows(O, (__local float *)m, (__local float *)l, out + b * out_strides.x + h * out_strides.y + q0 * out_strides.z, out_strides.z, lse + row, row_sums ? row_sums + row_sums_offset + 2 * row : 0, (int)widths.y, rows, flags & HAS_SINKS ? sinks[h] * LOG2E : -INFINITY);
+    finish_sums(m, l, factor, lse + row, rows, flags & HAS_SINKS ? sinks[h] * LOG2E : -INFINITY);
+    write_rows(O, (__local const float *)factor, (__local const float *)m, (__local const float *)l, out + b * out_strides.x + h * out_strides.y + q0 * out_strides.z, out_strides.z, row_sums ? row_sums + row_sums_offset + 2 * row : 0, (int)widths.y, rows);
     FOR_WEIGHTS(finish_weights(weights, heads.w, (__local const float *)m, (__local const float *)l, first, last, (int)heads.w, rows);)
     FOR_SCORES(keep_nothing(scores, heads.w, last, (int)heads.w, rows, -INFINITY);)
 }
