@@ -126,6 +126,11 @@ SINGLE void blocked(IN(a), IN(packed), IN(bias), OUT(out), const int has_bias, c
     for (long k0 = 0; k0 == 0 || k0 < K; k0 += DEPTH) {
         const int depth = (int)min((long)DEPTH, K - k0);
         const int last_block = k0 + DEPTH >= K;
+#ifdef ACT
+        const int bare = 0;
+#else
+        const int bare = !has_bias;
+#endif
 #ifdef PACK_A
         pack_rows(a + k0 * k_stride, rows, depth, m_stride, k_stride, block);
 #endif
@@ -153,13 +158,15 @@ SINGLE void blocked(IN(a), IN(packed), IN(bias), OUT(out), const int has_bias, c
                     }
                 }
                 const int tile_rows = (int)min((long)MR, rows - m);
-#ifndef ACT
-                if (k0 == 0 && last_block && !has_bias && tile_rows == MR && n0 + PANEL <= N) {
+                if (tile_rows == MR && n0 + PANEL <= N && (!last_block || bare)) {
+                    if (k0) {
+                        UNROLL for (int i = 0; i < MR; i++)
+                            UNROLL for (int j = 0; j < NV; j++) acc[i][j] += vload16(j, out + (m + i) * N + n0);
+                    }
                     UNROLL for (int i = 0; i < MR; i++)
                         UNROLL for (int j = 0; j < NV; j++) vstore16(acc[i][j], j, out + (m + i) * N + n0);
                     continue;
                 }
-#endif
                 float sums[MR * PANEL];
                 UNROLL for (int i = 0; i < MR; i++)
                     UNROLL for (int j = 0; j < NV; j++) vstore16(acc[i][j], i * NV + j, sums);

@@ -178,17 +178,24 @@ typedef struct cut {
     int64_t rows;
 } cut;
 
-/* Rows of a group: few enough that all cores have work. */
-static int64_t block_rows(const clattn_product *p, int tile, int64_t most, int64_t groups) {
+/* Rows whose sums with a panel of four vectors are in registers: 6, as each row of the panel is loaded for every tile, or 4 where the last
+ * tile would be too empty. */
+static int tile_rows(int vectors, int64_t m) {
+    if (vectors != 4) return 8;
+    return 16 * 6 * clattn_ceil_div(m, 6) <= 17 * m ? 6 : 4;
+}
+
+/* Rows of a group: few enough that all cores have work. The panels are shared out first: each group reads its panels once. */
+static int64_t block_rows(const clattn_product *p, int tile, int64_t most, int64_t groups, int64_t panels) {
     int64_t rows = most;
-    while (rows > 4 * tile && p->batches * clattn_ceil_div(p->m, rows) < groups) rows /= 2;
+    while (rows > 4 * tile && p->batches * panels * clattn_ceil_div(p->m, rows) < groups) rows /= 2;
     return clattn_ceil_div(rows, tile) * tile <= MAX_ROWS ? clattn_ceil_div(rows, tile) * tile : rows / tile * tile;
 }
 
 static cut cut_of(const clattn_call *call, const clattn_product *p) {
     cut c = { .vectors = clattn_tuned(call, "panel", panel_vectors(p->n)), .groups = clattn_tuned(call, "groups", WANTED_GROUPS) };
-    c.tile = clattn_tuned(call, "tile", c.vectors == 4 ? 4 : 8);
-    c.rows = block_rows(p, c.tile, clattn_tuned(call, "block", MAX_ROWS), c.groups);
+    c.tile = clattn_tuned(call, "tile", tile_rows(c.vectors, p->m));
+    c.rows = block_rows(p, c.tile, clattn_tuned(call, "block", MAX_ROWS), c.groups, clattn_ceil_div(p->n, 16 * c.vectors));
     return c;
 }
 
