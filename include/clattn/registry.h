@@ -121,7 +121,7 @@ typedef struct clattn_bounds {
  * where args has no such output). `bounds` may be NULL. Waits. */
 CLATTN_API clattn_status clattn_op_reference(clattn_context *context, const clattn_op *op, const void *args, double *const *results, clattn_bounds *bounds);
 
-/* Floating-point operations and least bytes moved for these arguments. */
+/* Floating-point operations and least bytes moved for these arguments. Waits where lengths in device memory tell how many there are. */
 CLATTN_API clattn_status clattn_op_work(clattn_context *context, const clattn_op *op, const void *args, double *flops, double *bytes);
 
 /* How far a result is from the reference. */

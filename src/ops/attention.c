@@ -1,6 +1,8 @@
 /* Scaled dot-product attention. */
 #include "attention.h"
 
+#include <stdlib.h>
+
 static const char *const causal_words[] = { "none", "top_left", "bottom_right", NULL };
 static const char *const stage_words[] = { "raw", "softcap", "bias", "softmax", NULL };
 
@@ -508,10 +510,31 @@ double clattn_attention_pairs(const attention_problem *p) {
     return pairs;
 }
 
+int32_t *clattn_attention_read_lengths(const clattn_call *call, const clattn_tensor *tensor) {
+    int32_t *lengths = malloc(((size_t)clattn_tensor_count(tensor) + 1) * sizeof *lengths);
+    if (lengths && clattn_tensor_read(call->context, tensor, lengths) == CLATTN_OK) return lengths;
+    free(lengths);
+    return NULL;
+}
+
+/* Pairs of all heads of a batch, summed over the batches. */
+static double all_pairs(const clattn_call *call, const attention_problem *p) {
+    int32_t *lengths = p->tensors.key_lengths ? clattn_attention_read_lengths(call, p->tensors.key_lengths) : NULL;
+    double pairs = 0;
+    for (int64_t b = 0; lengths && b < p->batches; b++) {
+        attention_problem one = *p;
+        one.keys = lengths[b] < 0 ? 0 : lengths[b] < p->keys ? lengths[b] : p->keys;
+        pairs += clattn_attention_pairs(&one);
+    }
+    if (!lengths) pairs = (double)p->batches * clattn_attention_pairs(p);
+    free(lengths);
+    return pairs;
+}
+
 static void work(const clattn_call *call, const void *raw, double *flops, double *bytes) {
     const attention_problem p = problem_of(call, raw);
     const double heads = (double)(p.batches * p.heads), kv_heads = (double)(p.batches * p.kv_heads), widths = (double)(p.depth + p.value_depth), pairs = heads * (double)p.queries * (double)p.keys;
-    *flops = 2 * heads * clattn_attention_pairs(&p) * widths;
+    *flops = 2 * (double)p.heads * all_pairs(call, &p) * widths;
     *bytes = 4 * widths * (heads * (double)p.queries + kv_heads * (double)p.keys);
     if (p.tensors.weights) *bytes += 4 * pairs;
     if (p.tensors.scores) *bytes += 4 * pairs;

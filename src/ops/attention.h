@@ -63,8 +63,11 @@ clattn_arg clattn_attention_extra_strides(const attention_problem *p, const clat
 /* How many groups of CHUNK of the value's width the kernel `scalar` has. */
 int64_t clattn_attention_chunks(const attention_problem *p);
 
-/* Pairs inside causal and window; lengths in device memory count as full. */
+/* Pairs of a head inside causal and window; `keys` count as they are, whatever key_lengths hold. */
 double clattn_attention_pairs(const attention_problem *p);
+
+/* What a tensor of lengths in device memory holds, for `work`; waits. The caller frees it; NULL when it cannot be read. */
+int32_t *clattn_attention_read_lengths(const clattn_call *call, const clattn_tensor *tensor);
 
 /* The variant gpu_tile: why it cannot serve, and out and lse of a packed problem. */
 const char *clattn_attention_gpu_refusal(const clattn_call *call, const attention_problem *p);

@@ -1,6 +1,8 @@
 /* Attention over sequences that stand one after the other. The kernels are those of attention, with VARLEN. */
 #include "attention.h"
 
+#include <stdlib.h>
+
 static const char *const causal_words[] = { "none", "top_left", "bottom_right", NULL };
 
 #define ARGS clattn_attention_varlen_args
@@ -101,16 +103,23 @@ static const clattn_variant variants[] = {
     { "scalar", NULL, enqueue_scalar },
 };
 
-/* The lengths are in device memory: sequences of equal lengths are assumed. */
+/* The lengths are read back; where they cannot be, sequences of equal lengths are assumed. */
 static void work(const clattn_call *call, const void *raw, double *flops, double *bytes) {
+    const ARGS *a = raw;
     packed_problem s;
-    set_problem(&s, call, raw);
-    const int64_t count = clattn_dim(call, "B") > 0 ? clattn_dim(call, "B") : 1;
+    set_problem(&s, call, a);
+    const int64_t count = clattn_dim(call, "B") > 0 ? clattn_dim(call, "B") : 1, queries = s.p.queries, keys = s.p.keys;
     const double heads = (double)s.p.heads, kv_heads = (double)s.p.kv_heads, widths = (double)(s.p.depth + s.p.value_depth);
-    *bytes = 4 * widths * (heads * (double)s.p.queries + kv_heads * (double)s.p.keys);
-    s.p.queries /= count;
-    s.p.keys /= count;
-    *flops = 2 * heads * clattn_attention_pairs(&s.p) * widths * (double)count;
+    int32_t *from_query = clattn_attention_read_lengths(call, a->cu_query), *from_key = clattn_attention_read_lengths(call, a->cu_key);
+    *bytes = 4 * widths * (heads * (double)queries + kv_heads * (double)keys);
+    *flops = 0;
+    for (int64_t i = 0; i < count; i++) {
+        s.p.queries = from_query ? from_query[i + 1] - from_query[i] : queries / count;
+        s.p.keys = from_key ? from_key[i + 1] - from_key[i] : keys / count;
+        if (s.p.queries > 0 && s.p.keys > 0) *flops += 2 * heads * clattn_attention_pairs(&s.p) * widths;
+    }
+    free(from_query);
+    free(from_key);
 }
 
 void clattn_reference_attention_varlen(const clattn_call *call, const void *args, clattn_bounds *bounds);
