@@ -523,8 +523,8 @@ static double all_pairs(const clattn_call *call, const attention_problem *p) {
     double pairs = 0;
     for (int64_t b = 0; lengths && b < p->batches; b++) {
         attention_problem one = *p;
-        one.keys = lengths[b] < 0 ? 0 : lengths[b] < p->keys ? lengths[b] : p->keys;
-        pairs += clattn_attention_pairs(&one);
+        one.keys = lengths[b] < p->keys ? lengths[b] : p->keys;
+        pairs += one.keys > 0 ? clattn_attention_pairs(&one) : 0;
     }
     if (!lengths) pairs = (double)p->batches * clattn_attention_pairs(p);
     free(lengths);
