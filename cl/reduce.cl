@@ -84,13 +84,8 @@ SINGLE void rows(IN_STORED(x), OUT(out), const long parts_total, const long part
 #endif
 
 #ifdef KERNEL_gpu_row
-/* The careful sum over the lanes of a row: `shared` has two floats per item. */
-#ifdef SUBGROUPS
-INLINE float lanes_careful(const careful *own, __local float *shared, uint lanes) {
-    const careful total = { lanes_sum(own->sum, shared, lanes), lanes_sum(own->rest, shared, lanes) };
-    return careful_sum(&total);
-}
-#else
+/* The careful sum over the lanes of a row: `shared` has two floats per item. Not by sub_group_reduce_add, which drops what large sums
+ * of opposite signs leave. */
 INLINE float lanes_careful(const careful *own, __local float *shared, uint lanes) {
     const uint t = get_local_id(0), lane = lane_of(lanes);
     __local float *rest = shared + get_local_size(0);
@@ -109,7 +104,6 @@ INLINE float lanes_careful(const careful *own, __local float *shared, uint lanes
     LANES_BARRIER;
     return careful_sum(&total);
 }
-#endif
 
 #ifdef EXTREME
 INLINE float over(__global const STORED *in, int n, int lane, int lanes, __local float *shared) {
