@@ -103,7 +103,9 @@ Test(attention, wide_heads) {
         WIDE " mask[2,1,2,270]%0.3 bias[270]*2 -> out lse weights scores key_sums", WIDE " mask[2,270]%0 -> out lse weights key_sums", WIDE " key_lengths[2]:258,0 causal=bottom_right scores_stage=bias -> out weights scores key_sums",
         WIDE " sinks[4]:-inf,1,0,20 window_left=100 causal=bottom_right scores_stage=softmax -> out lse scores", WIDE " softcap=2 alibi_slopes[4]:0.03,0.02,0.1 scores_stage=softcap -> out lse scores key_sums", WIDE " sinks[4]*5 bias[2,270]:-inf,1 -> out lse weights",
         "attention query[1,1,2,257] key[1,1,4,257]:1,2,3,nan,inf,-inf,nan value[1,1,4,257]:1,nan,inf,3 key_lengths[1]:0" OUTPUTS, "attention query[1,1,2,3] key[1,1,3,3] value[1,1,3,260]:nan,1,2,3,4,inf mask[3]:0,0,0" OUTPUTS, "attention query[1,2,1,256] key[1,2,20,256] value[1,2,20,256]" OUTPUTS, NULL });
-    test_outputs_independent((const char *const[]){ WIDE " sinks[4] softcap=3 past_key[2,2,9,300] past_value[2,2,9,523] causal=bottom_right -> out lse weights scores key_sums present_key present_value", NULL });
+    test_outputs_independent((const char *const[]){
+        "attention query[1,2,2,257] key[1,1,5,257] value[1,1,5,260] sinks[2] softcap=3 past_key[1,1,3,257] past_value[1,1,3,260] causal=bottom_right -> out lse weights scores key_sums present_key present_value",
+        WIDE " sinks[4] softcap=3 past_key[2,2,9,300] past_value[2,2,9,523] causal=bottom_right -> out lse weights scores key_sums present_key present_value", NULL });
 }
 
 #define SOME "attention query[2,4,37,16] key[2,2,45,16] value[2,2,45,20]"
