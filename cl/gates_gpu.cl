@@ -50,7 +50,8 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void layer(IN(in), I
 
 #ifdef KERNEL_finish
 /* A group has a tile of WIDE x (TALL * DOWN) pixels, of which an item has DOWN one below the other, and `share` channels, which
- * BESIDE items take in turns. -DK: the convolution's size, whose maps then stand in local memory with a halo of K / 2; without it
+ * BESIDE items take in turns, with -DGATED and -DK at most GROUP (no barrier comes after the sums: Intel's compiler for CPUs loses
+ * them at one in a loop). -DK: the convolution's size, whose maps then stand in local memory with a halo of K / 2; without it
  * they are read where they are. -DGATED: there is a channel gate. */
 #define BESIDE (GROUP / (WIDE * TALL))
 #define AT_ONCE (8 / DOWN) /* channels */
@@ -148,6 +149,10 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void finish(IN_STORE
     __local float tile[2 * HEIGHT * PITCH], taps[2 * K * K];
     fill_maps(tile, maps, top - K / 2, left - K / 2, height, width);
     for (int i = (int)t; i < 2 * K * K; i += GROUP) taps[i] = weight[i];
+#ifdef NEAR_GATES
+    __local float gates[GROUP];
+    if (out && first + (int)t < channels) gates[t] = gate[gate_offset + (long)image * channels + first + (int)t];
+#endif
     LANES_BARRIER;
     convolve(tile + place * PITCH + column, taps, spatial);
 #else
@@ -164,19 +169,12 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void finish(IN_STORE
     x += x_offset + image * channels * plane;
     out += out_offset + image * channels * plane;
     const int last = min(channels, first + share);
-#ifdef GATED
-    gate += gate_offset + (long)image * channels;
-#endif
-#ifdef NEAR_GATES
-    __local float gates[GROUP];
-    for (int c = first; c < last; c += GROUP) {
-        LANES_BARRIER;
-        if (c + (int)t < last) gates[t] = gate[c + (int)t];
-        LANES_BARRIER;
-        apply(x, gates, out, spatial, c, min(last, c + GROUP), own, (uint)plane, (uint)width, (uint)pixel, rows);
-    }
+#if defined NEAR_GATES
+    apply(x, gates, out, spatial, first, last, own, (uint)plane, (uint)width, (uint)pixel, rows);
+#elif defined GATED
+    apply(x, gate + gate_offset + (long)image * channels + first, out, spatial, first, last, own, (uint)plane, (uint)width, (uint)pixel, rows);
 #else
-    apply(x, gate + first, out, spatial, first, last, own, (uint)plane, (uint)width, (uint)pixel, rows);
+    apply(x, gate, out, spatial, first, last, own, (uint)plane, (uint)width, (uint)pixel, rows);
 #endif
 }
 #endif

@@ -182,7 +182,8 @@ __kernel void gpu_row(IN_STORED(x), IN(gamma), IN(beta), OUT_STORED(out), const 
     const long asked = row_of(lanes), row = min(asked, rows_total - 1);
     const int n = asked < rows_total ? length : 0;
     const long entry = (long)((ulong)row % (ulong)groups) * (length / area);
-    __global const STORED *in = x + x_offset + row * length, *g = gamma + gamma_offset + entry, *b = beta + beta_offset + entry;
+    __global const STORED *in = x + x_offset + row * length;
+    __global const float *g = gamma + gamma_offset + entry, *b = beta + beta_offset + entry;
     __global STORED *to = out + out_offset + row * length;
     float more = 0;
 #ifdef NEAR_FACTORS

@@ -98,7 +98,8 @@ static clattn_status finish(clattn_call *call, const clattn_gates *g, const clat
     const clattn_status status = choose_tile(call, g, &t, &items, options, sizeof options);
     if (status) return status;
     const int64_t across = clattn_ceil_div(width, t.wide), down = clattn_ceil_div(height, t.tall * t.down), groups = images * across * down;
-    const int64_t share = g->out ? clattn_ceil_div(clattn_ceil_div(channels, shares_of(call, channels, groups)), 8) * 8 : channels;
+    const int64_t even = clattn_ceil_div(clattn_ceil_div(channels, shares_of(call, channels, groups)), 8) * 8;
+    const int64_t share = !g->out ? channels : even < (int64_t)items ? even : (int64_t)items; /* a group has the gates of one channel an item */
     const int64_t shares = channels && g->out ? clattn_ceil_div(channels, share) : 1;
     return clattn_run_kernel(call, "gates_gpu", "finish", options, 1, (size_t[]){ (size_t)(groups * shares) * items }, (size_t[]){ items }, ARG_T(g->x), ARG_T(gate), ARG_T(maps), ARG_T(g->weight), ARG_T(g->gamma), ARG_T(g->beta), ARG_T(g->mean), ARG_T(g->var), ARG_T(g->out), ARG_T(g->spatial_gate),
         ARG_F32(g->eps), ARG_I32(channels), ARG_I32(height), ARG_I32(width), ARG_I32(k), ARG_I32(across), ARG_I32(down), ARG_I32(shares), ARG_I32(share));

@@ -64,7 +64,7 @@ static const char *const gpu_cases[] = {
     "channel_attention x[1,1,97,131] w1[1,1] w2[1,1] " BOTH, "channel_attention x[1,1,97,131] w1[1,1]*0.01 b1[1] w2[1,1] b2[1] pools=max+lp+lse " BOTH, "channel_attention x[1,2,128,96] w1[1,2] b1[1] w2[2,1] b2[2] pools=max " BOTH, "channel_attention x[5,600,1,1] w1[9,600]*0.1 w2[600,9] " BOTH, "channel_attention x[4,3,7,9] w1[5,3] b1[5] w2[3,5] b2[3] pools=avg+max+lp+lse " BOTH,
     "channel_attention x[1,1,100,100]" NAN_FIRST " w1[1,1] w2[1,1] pools=max " BOTH,
     "cbam x[9,3,6,5] w1[2,3] w2[3,2] weight[1,2,7,7]*0.3 " ALL, "cbam x[1,150,8,9] w1[2,150]*0.1 w2[150,2] weight[1,2,7,7]*0.3 " NORM ALL, "cbam x[1,1,33,47] w1[1,1] w2[1,1] weight[1,2,5,5]*0.3 " ALL, "cbam x[1,3,120,140] w1[2,3] w2[3,2] weight[1,2,7,7]*0.3 pools=avg+max+lp " ALL,
-    "cbam x[256,3,2,3] w1[2,3] w2[3,2] weight[1,2,3,3] " ALL, "cbam x[3,2,1,5]:1,nan,3,4,5,6,7,8,9,10 w1[1,2] w2[2,1] weight[1,2,3,3] " ALL, NULL };
+    "cbam x[256,3,2,3] w1[2,3] w2[3,2] weight[1,2,3,3] " ALL, "cbam x[3,2,1,5]:1,nan,3,4,5,6,7,8,9,10 w1[1,2] w2[2,1] weight[1,2,3,3] " ALL, /* more channels than a group has items: */ "cbam x[600,150,3,3] w1[2,150]*0.1 w2[150,2] weight[1,2,7,7]*0.1 " ALL, NULL };
 
 Test(cbam, cuts_for_gpus) {
     test_gpu_cases(gpu_cases);

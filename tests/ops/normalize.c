@@ -49,3 +49,7 @@ Test(rms_norm, goldens) {
 Test(group_norm, goldens) {
     test_goldens("group_norm");
 }
+
+Test(layer_norm, f16_itself) {
+    test_cases_f16((const char *const[]){ "layer_norm x[5,70] gamma[70] beta[70]", "rms_norm x[5,70] gamma[70]", "group_norm x[2,6,5,7] gamma[6] beta[6] groups=3", NULL });
+}

@@ -37,3 +37,7 @@ Test(softmax, goldens) {
 Test(log_softmax, goldens) {
     test_goldens("log_softmax");
 }
+
+Test(softmax, f16_itself) {
+    test_cases_f16((const char *const[]){ "softmax x[5,70]", "log_softmax x[5,70]", NULL });
+}

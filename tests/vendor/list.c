@@ -72,6 +72,11 @@ static const char *const half_cases[] = {
     "conv2d x[1,16,16,16] weight[64,16,3,3] padding=1",
     "conv2d x[1,16,8,8] weight[64,16,1,1]",
     "conv2d x[1,8,28,28] weight[8,1,3,3] groups=8 padding=1",
+    "softmax x[5,300]",
+    "layer_norm x[5,70] gamma[70] beta[70]",
+    "rms_norm x[5,3000] gamma[3000]",
+    "group_norm x[2,6,5,7] gamma[6] beta[6] groups=3",
+    "reduce x[5,3000] axes=1",
     NULL,
 };
 
