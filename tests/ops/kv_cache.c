@@ -62,11 +62,12 @@ Test(kv_cache, step_by_step) {
     context = test_open();
     clattn_tensor query = random_tensor(SEQUENCES, HEADS, STEPS, DEPTH), key = random_tensor(SEQUENCES, KV_HEADS, STEPS, DEPTH), value = random_tensor(SEQUENCES, KV_HEADS, STEPS, VALUE_DEPTH);
     clattn_kv_cache *cache = make(SEQUENCES, STEPS, 3);
-    for (int step = 0; step < STEPS; step++) {
+    const int steps = getenv("CLATTN_TEST_SMALL") ? 5 : STEPS; /* past the first growth */
+    for (int step = 0; step < steps; step++) {
         check_step(cache, &query, &key, &value, step);
         cr_assert_eq(clattn_kv_cache_length(cache, SEQUENCES - 1), step + 1);
     }
-    cr_expect_eq(clattn_kv_cache_room(cache), STEPS);
+    if (steps == STEPS) cr_expect_eq(clattn_kv_cache_room(cache), STEPS);
     clattn_kv_cache_free(&cache);
     clattn_tensor_free(&query);
     clattn_tensor_free(&key);
