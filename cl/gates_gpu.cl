@@ -169,11 +169,12 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void finish(IN_STORE
     x += x_offset + image * channels * plane;
     out += out_offset + image * channels * plane;
     const int last = min(channels, first + share);
-#if defined NEAR_GATES
+#ifdef NEAR_GATES
     apply(x, gates, out, spatial, first, last, own, (uint)plane, (uint)width, (uint)pixel, rows);
-#elif defined GATED
-    apply(x, gate + gate_offset + (long)image * channels + first, out, spatial, first, last, own, (uint)plane, (uint)width, (uint)pixel, rows);
 #else
+#ifdef GATED
+    gate += gate_offset + (long)image * channels + first;
+#endif
     apply(x, gate, out, spatial, first, last, own, (uint)plane, (uint)width, (uint)pixel, rows);
 #endif
 }

@@ -13,7 +13,8 @@
 #define DISTANCE(v) fma((v), (float16)(scale), (float16)(-largest))
 #define POWER(v) power(DISTANCE(v))
 
-/* Exponents of 0 from -127 on, so that -inf needs no care. */
+/* Exponents of 0 from -127 on, so that -inf needs no care; neither does its distance from a largest of -inf (blocks before the first
+ * number), for VMAX takes its second of a NaN. */
 INLINE float16 power(float16 distance) {
     return exp2_inside_16(VMAX(distance * LOG2E, (float16)(-127.0f)));
 }
