@@ -39,8 +39,8 @@ CLATTN_API int64_t clattn_kv_cache_room(const clattn_kv_cache *cache);
 /* Forgets what a sequence holds from `length` on: 0 to begin another, less than now to take steps back. */
 CLATTN_API clattn_status clattn_kv_cache_truncate(clattn_kv_cache *cache, int64_t sequence, int64_t length);
 
-/* Views for attention's key [B,Hkv,T,D], value [B,Hkv,T,Dv] and key_lengths [B], T = the longest length. Valid until the next
- * append or truncate; not to be freed. */
+/* Views for attention's key [B,Hkv,T,D], value [B,Hkv,T,Dv] and key_lengths [B], T = the longest length; rows past
+ * the length of a shorter sequence hold zeros or what was truncated. Valid until the next append or truncate; not to be freed. */
 CLATTN_API clattn_tensor clattn_kv_cache_key(const clattn_kv_cache *cache);
 CLATTN_API clattn_tensor clattn_kv_cache_value(const clattn_kv_cache *cache);
 CLATTN_API clattn_tensor clattn_kv_cache_lengths(const clattn_kv_cache *cache);

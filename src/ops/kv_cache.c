@@ -31,11 +31,19 @@ static clattn_status check_params(clattn_context *context, const clattn_kv_cache
     return CLATTN_OK;
 }
 
-static clattn_status make_room(const clattn_kv_cache *cache, int64_t room, clattn_tensor *key, clattn_tensor *value) {
-    const clattn_kv_cache_params *p = &cache->params;
-    clattn_status status = clattn_tensor_create(cache->context, key, CLATTN_F32, 4, (int64_t[]){ p->sequences, p->kv_heads, room, p->depth }, NULL);
+/* Zeros, so that the views of keys and values hold nothing unknown past the end of a shorter sequence. */
+static clattn_status make_rows(const clattn_kv_cache *cache, int64_t room, int64_t width, clattn_tensor *rows) {
+    clattn_status status = clattn_tensor_create(cache->context, rows, CLATTN_F32, 4, (int64_t[]){ cache->params.sequences, cache->params.kv_heads, room, width }, NULL);
     if (status) return status;
-    status = clattn_tensor_create(cache->context, value, CLATTN_F32, 4, (int64_t[]){ p->sequences, p->kv_heads, room, p->value_depth }, NULL);
+    status = clattn_enqueue_fill(cache->context, rows->buffer, 0, clattn_buffer_size(rows->buffer), 0);
+    if (status) clattn_tensor_free(rows);
+    return status;
+}
+
+static clattn_status make_room(const clattn_kv_cache *cache, int64_t room, clattn_tensor *key, clattn_tensor *value) {
+    clattn_status status = make_rows(cache, room, cache->params.depth, key);
+    if (status) return status;
+    status = make_rows(cache, room, cache->params.value_depth, value);
     if (status) clattn_tensor_free(key);
     return status;
 }

@@ -6,6 +6,7 @@
 
 #include "../support/device.h"
 
+/* Eight sequences are one launch of the cache's kernels: 11 are two. */
 enum { SEQUENCES = 11, HEADS = 4, KV_HEADS = 2, DEPTH = 16, VALUE_DEPTH = 20, STEPS = 40 };
 
 static clattn_context *context;

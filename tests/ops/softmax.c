@@ -1,6 +1,9 @@
+#include <clattn/clattn.h>
 #include <criterion/criterion.h>
+#include <math.h>
 
 #include "../support/cases.h"
+#include "../support/device.h"
 
 Test(softmax, against_reference) {
     test_cases((const char *const[]){
@@ -22,6 +25,37 @@ Test(softmax, odd_values) {
     test_cases((const char *const[]){
         "softmax x[2,70]:inf,1", "softmax x[2,20]:nan,-inf", "softmax x[2,20]:-inf,-inf,nan", "softmax x[2,9000]:1,-inf,nan", "softmax x[2,9000]:-inf", "softmax x[2,9000]:2,inf", "softmax x[2,70]:nan,1 mask[70]:0,1", "softmax x[2,70]:nan,1 mask[70]:1,0", "softmax x[2,70]:-3.4e38", "softmax x[2,9000]:-3.4e38,-3.3e38",
         "log_softmax x[2,70]:nan,-inf", "log_softmax x[2,9000]:-inf", NULL });
+}
+
+/* Long rows are summed in blocks: whole blocks of -inf come before, between and after those that count. */
+Test(softmax, blocks_that_count_nothing) {
+    enum { ROWS = 5, LENGTH = 7000 };
+    static const int from[ROWS] = { 0, 2048, 4500, 6999, 2000 }, to[ROWS] = { LENGTH, LENGTH, 4600, LENGTH, 2001 };
+    static float x[ROWS][LENGTH], found[ROWS][LENGTH], logarithm[ROWS][LENGTH];
+    double sums[ROWS] = { 0 };
+    for (int r = 0; r < ROWS; r++)
+        for (int i = 0; i < LENGTH; i++) {
+            const bool counts = i >= from[r] && i < to[r] && (r != 1 || i < 2100 || i > 6300);
+            x[r][i] = counts ? (float)(i * 37 % 101) / 10 - 60 * (float)(i % 2) : -INFINITY;
+            sums[r] += exp((double)x[r][i]);
+        }
+    clattn_context *context = test_open();
+    clattn_tensor in, out;
+    cr_assert_eq(clattn_tensor_create(context, &in, CLATTN_F32, 2, (int64_t[]){ ROWS, LENGTH }, x), CLATTN_OK);
+    cr_assert_eq(clattn_tensor_create(context, &out, CLATTN_F32, 2, (int64_t[]){ ROWS, LENGTH }, NULL), CLATTN_OK);
+    cr_assert_eq(clattn_softmax(context, &(clattn_softmax_args){ .x = &in, .out = &out }), CLATTN_OK, "%s", clattn_message(context));
+    cr_assert_eq(clattn_tensor_read(context, &out, found), CLATTN_OK);
+    cr_assert_eq(clattn_log_softmax(context, &(clattn_softmax_args){ .x = &in, .out = &out }), CLATTN_OK, "%s", clattn_message(context));
+    cr_assert_eq(clattn_tensor_read(context, &out, logarithm), CLATTN_OK);
+    for (int r = 0; r < ROWS; r++)
+        for (int i = 0; i < LENGTH; i++) {
+            const double expected = exp((double)x[r][i]) / sums[r], expected_log = (double)x[r][i] - log(sums[r]);
+            cr_assert(fabs((double)found[r][i] - expected) <= 2e-5 * expected + 1e-37, "row %d, element %d: %g, expected %g", r, i, (double)found[r][i], expected);
+            cr_assert(isinf(expected_log) ? (double)logarithm[r][i] == expected_log : fabs((double)logarithm[r][i] - expected_log) <= 1e-5 * (1 + fabs(expected_log)), "row %d, element %d: logarithm %g, expected %g", r, i, (double)logarithm[r][i], expected_log);
+        }
+    clattn_tensor_free(&in);
+    clattn_tensor_free(&out);
+    clattn_close(&context);
 }
 
 Test(softmax, refusals) {
