@@ -153,46 +153,55 @@ SINGLE void pad(IN(x), OUT(y), const long size, const long padded) {
 
 #ifdef KERNEL_attend
 #define TILE 64 /* keys between two looks at the maximum */
-#define ROWS 8  /* keys whose sums are in registers together */
+#define ROWS 8  /* keys whose marks are looked at together */
+#ifdef FEW_REGISTERS
+#define KEYS 2 /* whose sums are in registers together */
+#define QUERIES 4 /* the same of values, with VECTORS of them */
+#define VECTORS 1
+#else
+#define KEYS 8
+#define QUERIES 8
+#define VECTORS 2
+#endif
 
-/* Scores of ROWS keys with 16 queries from the powers divided by the weights. */
+/* Scores of KEYS keys with 16 queries from the powers divided by the weights. */
 INLINE void scores_folded(__global const float *q, __global const float *k, __global const float *prepared, long padded, __local float16 *s) {
     __global const float *ones = prepared + 2 * padded;
-    float16 total[ROWS];
+    float16 total[KEYS];
 #pragma unroll
-    for (int i = 0; i < ROWS; i++) total[i] = (float16)(0.0f);
+    for (int i = 0; i < KEYS; i++) total[i] = (float16)(0.0f);
     for (long v = 0; v < padded / 16; v++) {
-        float16 part[ROWS];
+        float16 part[KEYS];
 #pragma unroll
-        for (int i = 0; i < ROWS; i++) part[i] = (float16)(prepared[3 * padded + v]);
+        for (int i = 0; i < KEYS; i++) part[i] = (float16)(prepared[3 * padded + v]);
         for (long d = v * 16; d < v * 16 + 16; d += 2) {
             const float16 q0 = vload16(d, q), q1 = vload16(d + 1, q), w0 = (float16)(ones[d]), w1 = (float16)(ones[d + 1]);
 #pragma unroll
-            for (int i = 0; i < ROWS; i++) {
+            for (int i = 0; i < KEYS; i++) {
                 const float16 u0 = fma(q0, (float16)(k[i * padded + d]), w0), u1 = fma(q1, (float16)(k[i * padded + d + 1]), w1);
                 part[i] += (u0 + u1) / (u0 * u1);
             }
         }
 #pragma unroll
-        for (int i = 0; i < ROWS; i++) total[i] += part[i];
+        for (int i = 0; i < KEYS; i++) total[i] += part[i];
     }
 #pragma unroll
-    for (int i = 0; i < ROWS; i++) s[i] = total[i];
+    for (int i = 0; i < KEYS; i++) s[i] = total[i];
 }
 
-/* Scores of ROWS keys with 16 queries from the powers. */
+/* Scores of KEYS keys with 16 queries from the powers. */
 INLINE void scores_fast(__global const float *q, __global const float *k, __global const float *prepared, long padded, __local float16 *s) {
-    float16 total[ROWS];
+    float16 total[KEYS];
 #pragma unroll
-    for (int i = 0; i < ROWS; i++) total[i] = (float16)(0.0f);
+    for (int i = 0; i < KEYS; i++) total[i] = (float16)(0.0f);
     for (long v = 0; v < padded / 16; v++) {
-        float16 part[ROWS];
+        float16 part[KEYS];
 #pragma unroll
-        for (int i = 0; i < ROWS; i++) part[i] = (float16)(prepared[3 * padded + v]);
+        for (int i = 0; i < KEYS; i++) part[i] = (float16)(prepared[3 * padded + v]);
         for (long d = v * 16; d < v * 16 + 16; d += 2) {
             const float16 q0 = vload16(d, q), q1 = vload16(d + 1, q), w0 = (float16)(prepared[d]), w1 = (float16)(prepared[d + 1]);
 #pragma unroll
-            for (int i = 0; i < ROWS; i++) {
+            for (int i = 0; i < KEYS; i++) {
                 float16 u0 = fma(q0, (float16)(k[i * padded + d]), (float16)(1.0f)), u1 = fma(q1, (float16)(k[i * padded + d + 1]), (float16)(1.0f));
                 u0 = VMIN(u0, (float16)(LARGEST));
                 u1 = VMIN(u1, (float16)(LARGEST));
@@ -200,10 +209,10 @@ INLINE void scores_fast(__global const float *q, __global const float *k, __glob
             }
         }
 #pragma unroll
-        for (int i = 0; i < ROWS; i++) total[i] += part[i];
+        for (int i = 0; i < KEYS; i++) total[i] += part[i];
     }
 #pragma unroll
-    for (int i = 0; i < ROWS; i++) s[i] = total[i];
+    for (int i = 0; i < KEYS; i++) s[i] = total[i];
 }
 
 /* Scores of one key with 16 queries for any values. */
@@ -231,38 +240,38 @@ INLINE int16 allowed(__global const uchar *key_mask, __global const uchar *mask,
     return vload16(0, lane);
 }
 
-/* sums[..][padded] += p^T v over the tile's keys for 8 queries and `vectors` (1 or 2) vectors of the value. With `careful`
+/* sums[..][padded] += p^T v over the tile's keys for QUERIES queries and `vectors` (at most VECTORS) vectors of the value. With `careful`
  * a value that a query may not attend, whose p is exactly 0, is not touched: it may be NaN. */
 INLINE void add_block(__local const float *p, __global const float *v, __global float *sums, int count, long padded, int vectors, bool careful) {
-    float16 a[8][2];
+    float16 a[QUERIES][VECTORS];
 #pragma unroll
-    for (int q = 0; q < 8; q++)
+    for (int q = 0; q < QUERIES; q++)
 #pragma unroll
         for (int t = 0; t < vectors; t++) a[q][t] = vload16(t, sums + q * padded);
     for (int k = 0; k < count; k++) {
-        float16 x[2];
+        float16 x[VECTORS];
 #pragma unroll
         for (int t = 0; t < vectors; t++) x[t] = vload16(t, v + k * padded);
 #pragma unroll
-        for (int q = 0; q < 8; q++) {
+        for (int q = 0; q < QUERIES; q++) {
             const float w = p[k * 16 + q];
 #pragma unroll
             for (int t = 0; t < vectors; t++) a[q][t] = fma((float16)(w), careful && w == 0.0f ? (float16)(0.0f) : x[t], a[q][t]);
         }
     }
 #pragma unroll
-    for (int q = 0; q < 8; q++)
+    for (int q = 0; q < QUERIES; q++)
 #pragma unroll
         for (int t = 0; t < vectors; t++) vstore16(a[q][t], t, sums + q * padded);
 }
 
 INLINE void add_values(__local const float *p, __global const float *v, __global float *sums, int count, long padded, bool careful) {
-    for (int q = 0; q < 16; q += 8) {
+    for (int q = 0; q < 16; q += QUERIES) {
         long t = 0;
         if (careful) {
             for (; t < padded; t += 16) add_block(p + q, v + t, sums + q * padded + t, count, padded, 1, true);
         } else {
-            for (; t + 32 <= padded; t += 32) add_block(p + q, v + t, sums + q * padded + t, count, padded, 2, false);
+            for (; t + 16 * VECTORS <= padded; t += 16 * VECTORS) add_block(p + q, v + t, sums + q * padded + t, count, padded, VECTORS, false);
             if (t < padded) add_block(p + q, v + t, sums + q * padded + t, count, padded, 1, false);
         }
     }
@@ -316,8 +325,8 @@ SINGLE void attend(IN(powers), IN(folded), IN(plain), IN_INT(query_marks), IN(ke
             const long row = batch * key_rows + k0 + k;
             int mark = query_marks[n];
             for (int i = 0; i < ROWS; i++) mark = max(mark, key_marks[row + i]);
-            if (mark == FOLDED) scores_folded(folded, key_powers + row * padded, prepared, padded, s + k);
-            else if (mark == CLAMPED) scores_fast(powers, key_powers + row * padded, prepared, padded, s + k);
+            if (mark == FOLDED) ROLL for (int i = 0; i < ROWS; i += KEYS) scores_folded(folded, key_powers + (row + i) * padded, prepared, padded, s + k + i);
+            else if (mark == CLAMPED) ROLL for (int i = 0; i < ROWS; i += KEYS) scores_fast(powers, key_powers + (row + i) * padded, prepared, padded, s + k + i);
             else for (int i = 0; i < ROWS; i++) s[k + i] = score_any(plain, key + (batch * keys + min(k0 + k + i, keys - 1)) * size, prepared, size, padded, factor);
         }
         float16 larger = m;

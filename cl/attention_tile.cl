@@ -10,6 +10,11 @@
 #if defined(KERNEL_cpu) || defined(KERNEL_cpu_weights)
 
 #define BQ (16 * NVQ)
+#ifdef FEW_REGISTERS
+#define NVS 1
+#else
+#define NVS NVQ
+#endif
 
 /* The stages before bias and masks. */
 #if defined(STAGE) && STAGE < BIASED
@@ -139,63 +144,71 @@ INLINE float16 shape_score(float16 score, span range, int16 lanes) {
 }
 #endif
 
-/* S = the scores of keys k0..k0+nk-1, -inf where taken out; `m` takes their maxima. Rows of keys after `limit` are not read. */
+/* S = the scores of keys k0..k0+nk-1, -inf where taken out; `m` takes their maxima. Rows of keys after `limit` are not read. MRS keys
+ * and NVS vectors of queries at a time. */
 INLINE void score_tile(__local float16 *S, __local const float16 *Qt, __global const STORED *key, long stride, int depth, span range, int k0, int nk, int limit, float16 *m) {
     for (int kk = 0; kk < nk; kk += MRS) {
-        float16 acc[MRS][NVQ];
         __global const STORED *rows[MRS];
 #pragma unroll
-        for (int i = 0; i < MRS; i++) {
-            rows[i] = key + min(k0 + kk + i, limit - 1) * stride;
-#pragma unroll
-            for (int j = 0; j < NVQ; j++) acc[i][j] = (float16)(0.0f);
-        }
+        for (int i = 0; i < MRS; i++) rows[i] = key + min(k0 + kk + i, limit - 1) * stride;
+#ifndef UNMASKED
+        const bool crosses = crosses_edge(range, k0 + kk, k0 + kk + MRS);
+#endif
 #pragma unroll 1
-        for (int d = 0; d < depth; d++) {
-            float16 q[NVQ];
-#pragma unroll
-            for (int j = 0; j < NVQ; j++) q[j] = Qt[d * NVQ + j];
+        for (int v = 0; v < NVQ; v += NVS) {
+            float16 acc[MRS][NVS];
 #pragma unroll
             for (int i = 0; i < MRS; i++) {
-                const float16 k = (float16)(LOAD_1(rows[i] + d));
 #pragma unroll
-                for (int j = 0; j < NVQ; j++) acc[i][j] = fma(k, q[j], acc[i][j]);
+                for (int j = 0; j < NVS; j++) acc[i][j] = (float16)(0.0f);
             }
-        }
+#pragma unroll 1
+            for (int d = 0; d < depth; d++) {
+                float16 q[NVS];
+#pragma unroll
+                for (int j = 0; j < NVS; j++) q[j] = Qt[d * NVQ + v + j];
+#pragma unroll
+                for (int i = 0; i < MRS; i++) {
+                    const float16 k = (float16)(LOAD_1(rows[i] + d));
+#pragma unroll
+                    for (int j = 0; j < NVS; j++) acc[i][j] = fma(k, q[j], acc[i][j]);
+                }
+            }
 #ifdef FORM
-        for (int i = 0; i < MRS; i++) {
-            for (int j = 0; j < NVQ; j++) acc[i][j] = shape_score(acc[i][j], range, lanes16() + (range.query + 16 * j + range.far - (k0 + kk + i)));
-        }
+            for (int i = 0; i < MRS; i++) {
+                for (int j = 0; j < NVS; j++) acc[i][j] = shape_score(acc[i][j], range, lanes16() + (range.query + 16 * (v + j) + range.far - (k0 + kk + i)));
+            }
 #endif
 #ifdef EXTRA
 #pragma unroll
-        for (int i = 0; i < MRS; i++) {
+            for (int i = 0; i < MRS; i++) {
 #pragma unroll
-            for (int j = 0; j < NVQ; j++) {
-                const float16 extra = S[(kk + i) * NVQ + j];
-                acc[i][j] = select(acc[i][j] + extra, (float16)(-INFINITY), extra == (float16)(-INFINITY));
+                for (int j = 0; j < NVS; j++) {
+                    const float16 extra = S[(kk + i) * NVQ + v + j];
+                    acc[i][j] = select(acc[i][j] + extra, (float16)(-INFINITY), extra == (float16)(-INFINITY));
+                }
             }
-        }
 #endif
 #ifndef UNMASKED
-        if (crosses_edge(range, k0 + kk, k0 + kk + MRS)) {
+            if (crosses) {
+#pragma unroll
+                for (int i = 0; i < MRS; i++) {
+#pragma unroll
+                    for (int j = 0; j < NVS; j++) {
+                        const int16 diagonal = lanes16() + (range.query + 16 * (v + j) + range.shift);
+                        const int16 k = (int16)(k0 + kk + i);
+                        acc[i][j] = select(acc[i][j], (float16)(-INFINITY), k < diagonal - range.left || k > diagonal + range.right || k >= (int16)(range.length));
+                    }
+                }
+            }
+#endif
 #pragma unroll
             for (int i = 0; i < MRS; i++) {
 #pragma unroll
-                for (int j = 0; j < NVQ; j++) {
-                    const int16 diagonal = lanes16() + (range.query + 16 * j + range.shift);
-                    const int16 k = (int16)(k0 + kk + i);
-                    acc[i][j] = select(acc[i][j], (float16)(-INFINITY), k < diagonal - range.left || k > diagonal + range.right || k >= (int16)(range.length));
+                for (int j = 0; j < NVS; j++) {
+                    m[v + j] = VMAX(m[v + j], acc[i][j]);
+                    S[(kk + i) * NVQ + v + j] = acc[i][j];
                 }
-            }
-        }
-#endif
-#pragma unroll
-        for (int i = 0; i < MRS; i++) {
-#pragma unroll
-            for (int j = 0; j < NVQ; j++) {
-                m[j] = VMAX(m[j], acc[i][j]);
-                S[(kk + i) * NVQ + j] = acc[i][j];
             }
         }
     }

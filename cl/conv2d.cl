@@ -97,7 +97,8 @@ INLINE void load_block(__global const float *x, __local float *block, long plane
         }                                                                                                              \
     } while (0)
 
-/* Adds to MR pixels of one row the products of `channels` input channels with the taps' rows top .. end - 1.
+/* With -DKW, the taps of a row, those of pixels away from the edges are unrolled: counting them is a third of the instructions where
+ * registers are few. Adds to MR pixels of one row the products of `channels` input channels with the taps' rows top .. end - 1.
  * The first pixel lies in the padding for taps before `left`, the last for those from `right` on. */
 INLINE void accumulate(__local const float *block, __global const float *w, __local float *sums, int channels, bool first, int top, int end, int left, int right, int step, long8 sizes, long8 window, long8 tile) {
     const int taps_y = (int)TAPS_Y, taps_x = (int)TAPS_X, down = (int)window.s2 * BLOCK_PITCH, along = (int)window.s3;
@@ -109,6 +110,13 @@ INLINE void accumulate(__local const float *block, __global const float *w, __lo
             __local const float *row = block + ky * down;
             __global const float *from = w;
             w += ky * taps_x * WIDTH;
+#ifdef KW
+            if (left == 0 && right == KW) {
+                UNROLL for (int kx = 0; kx < KW; kx++, row += along, w += WIDTH) TAP(0, MR);
+                w = from;
+                continue;
+            }
+#endif
             for (int kx = 0; kx < taps_x; kx++, row += along, w += WIDTH) {
                 if (kx < left) TAP(1, MR);
                 else if (kx < right) TAP(0, MR);
@@ -172,15 +180,15 @@ SINGLE void blocks(IN(x), IN(packed), IN(bias), OUT(out), const long8 sizes, con
             for (int r = 0; r < rows; r++) {
                 const long y = y0 + r * window.s0;
                 const int top = (int)clamp((window.s2 - 1 - y) / window.s2, 0L, TAPS_Y), end = (int)clamp((IN_HEIGHT - y + window.s2 - 1) / window.s2, 0L, TAPS_Y), full = r % kept + 1;
-                for (int i = 0; i < cols; i += MR) {
-                    const long from = x0 + i * window.s1, till = from + (MR - 1) * window.s1;
-                    const int left = from < 0 ? (int)clamp((window.s3 - 1 - from) / window.s3, 0L, TAPS_X) : 0, right = (int)clamp((IN_WIDTH - till + window.s3 - 1) / window.s3, 0L, TAPS_X);
-                    int k = 0;
-                    do {
+                int k = 0;
+                do { /* a pass's weights stay in the level-1 cache for the whole row */
+                    for (int i = 0; i < cols; i += MR) {
+                        const long from = x0 + i * window.s1, till = from + (MR - 1) * window.s1;
+                        const int left = from < 0 ? (int)clamp((window.s3 - 1 - from) / window.s3, 0L, TAPS_X) : 0, right = (int)clamp((IN_WIDTH - till + window.s3 - 1) / window.s3, 0L, TAPS_X);
                         accumulate(block + k * BLOCK_PLANE + r * (int)window.s0 * BLOCK_PITCH + i * step, w + (c + k) * taps * WIDTH, sums + ((full - 1) * cols + i) * WIDTH, min(pass, channels - k), c + k == 0, top, end, left, right, step, sizes, window, tile);
-                        k += pass;
-                    } while (k < channels);
-                }
+                    }
+                    k += pass;
+                } while (k < channels);
                 if (c + channels == inputs && (full == kept || r + 1 == rows)) store_rows(sums, bias ? bias + bias_offset + o : bias, to + (r + 1 - full) * OUT_WIDTH, full, cols, existing, sizes);
             }
             c += channels;

@@ -187,7 +187,11 @@ SINGLE void blocked(IN(a), IN(packed), IN(bias), OUT(out), const int has_bias, c
 #endif
 
 #ifdef KERNEL_rows_dot
+#ifdef FEW_REGISTERS
+#define NR (4 / MR)
+#else
 #define NR (MR == 1 ? 8 : 4)
+#endif
 /* Few rows, b contiguous along k: sums along k in vectors, `columns_per_group` columns a group. */
 SINGLE void rows_dot(IN(a), IN(b), IN(bias), OUT(out), const int has_bias, const long M, const long N, const long K, const long4 strides, const long8 lead, const long8 a_lead, const long8 b_lead, const long columns_per_group) {
     SHIFT(a);
@@ -230,6 +234,11 @@ SINGLE void rows_dot(IN(a), IN(b), IN(bias), OUT(out), const int has_bias, const
 #endif
 
 #ifdef KERNEL_rows_columns
+#ifdef FEW_REGISTERS
+#define STRIP_VECTORS (4 / MR)
+#else
+#define STRIP_VECTORS 4
+#endif
 /* MR rows by 16 * vectors columns, the last vector `columns` wide at most. */
 #define STRIP(vectors, columns)                                                                                        \
     do {                                                                                                               \
@@ -266,7 +275,7 @@ SINGLE void rows_columns(IN(a), IN(b), IN(bias), OUT(out), const int has_bias, c
         __global const float *row[MR];
         UNROLL for (int i = 0; i < MR; i++) row[i] = a + min(m + i, M - 1) * strides.s0;
         long n = first;
-        for (; n + 64 <= last; n += 64) STRIP(4, 16);
+        for (; n + 16 * STRIP_VECTORS <= last; n += 16 * STRIP_VECTORS) STRIP(STRIP_VECTORS, 16);
         for (; n < last; n += 16) STRIP(1, (int)(last - n));
     }
 }

@@ -87,8 +87,14 @@ INLINE void clear_rest(const long *length, __global float *out, long out_row, lo
             for (long unit = 0; unit < H; unit += 16) store_units((float16)(0.0f), out + ((first_row + i) * T + t) * out_row, unit, H);
 }
 
-/* SUM(i, first + j) = bias + sum_k x[i][k] W[first + j][k] for ROWS rows and `gates` gates of the 16 units of `block`. */
-#define SUMS(gates, first, x)                                                                                          \
+/* SUM(i, first + j) = bias + sum_k x[i][k] W[first + j][k] for ROWS rows and `gates` gates of the 16 units of `block`: at once, or where
+ * registers are few one by one. */
+#ifdef FEW_REGISTERS
+#define SUMS(gates, first, x) ROLLED for (int gate = (first); gate < (first) + (gates); gate++) SUMS_AT_ONCE(1, gate, x)
+#else
+#define SUMS(gates, first, x) SUMS_AT_ONCE(gates, first, x)
+#endif
+#define SUMS_AT_ONCE(gates, first, x)                                                                                  \
     {                                                                                                                  \
         float16 acc[ROWS][gates];                                                                                      \
         UNROLL for (int j = 0; j < gates; j++) {                                                                       \

@@ -30,6 +30,7 @@ typedef struct clattn_device_info {
     uint32_t compute_units; /* cores of a CPU */
     uint64_t global_memory, max_allocation, local_memory; /* in all, in the largest buffer, of a work-group */
     size_t max_work_group; /* items */
+    uint32_t vector_width; /* float32 in a vector of the hardware's own; 0 = the driver does not say */
     bool fp16, subgroups; /* cl_khr_fp16, cl_khr_subgroups */
     bool available; /* has a compiler and is available: clattn can use it */
 } clattn_device_info;
@@ -61,8 +62,9 @@ typedef struct clattn_open_params {
     uint64_t cache_limit; /* bytes; 0: 256 MiB. When entries are added, the least recently used above it are removed */
     /* The own queue keeps the times of kernels, for clattn_trace. A borrowed queue is made with CL_QUEUE_PROFILING_ENABLE by its owner. */
     bool profile;
-    /* Masks what the device can do, to try the fallbacks anywhere: "-fp16,-subgroups,local=16384,wg=64" hides f16 arithmetic
-     * and subgroups and bounds the local memory (bytes) and the work-group (items). NULL: the environment's CLATTN_CAPS;
+    /* Masks what the device can do, to try the fallbacks anywhere: "-fp16,-subgroups,local=16384,wg=64,vector=8" hides f16
+     * arithmetic and subgroups and bounds the local memory (bytes), the work-group (items) and the vectors (floats: with 8 a
+     * CPU that has AVX-512 gets the kernels of one that has not). NULL: the environment's CLATTN_CAPS;
      * "": nothing. A word that is none of these fails the opening. */
     const char *caps;
     clattn_self_check_mode self_check; /* see above */

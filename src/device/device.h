@@ -71,6 +71,10 @@ int64_t clattn_tensor_span(const clattn_tensor *tensor);
 
 /* ---- Launching ---- */
 
+/* A CPU whose vector registers hold 128 floats (16 of AVX2's, 32 of NEON's) instead of AVX-512's 512: kernels are built with
+ * -DFEW_REGISTERS. */
+bool clattn_few_registers(const clattn_device_info *info);
+
 typedef enum clattn_arg_kind { CLATTN_ARG_BUFFER, CLATTN_ARG_I32, CLATTN_ARG_I64, CLATTN_ARG_I64X4, CLATTN_ARG_I64X8, CLATTN_ARG_F32, CLATTN_ARG_LOCAL } clattn_arg_kind;
 
 /* A buffer becomes two kernel arguments: the pointer (NULL when absent) and a `long` offset in elements. */

@@ -84,9 +84,14 @@ void clattn_device_describe(cl_device_id device, clattn_device_info *info) {
     info->max_allocation = device_number(device, CL_DEVICE_MAX_MEM_ALLOC_SIZE, 8);
     info->local_memory = device_number(device, CL_DEVICE_LOCAL_MEM_SIZE, 8);
     info->max_work_group = (size_t)device_number(device, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof(size_t));
+    info->vector_width = (uint32_t)device_number(device, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, 4);
     info->fp16 = has_extension(device, "cl_khr_fp16");
     info->subgroups = has_extension(device, "cl_khr_subgroups") || has_extension(device, "cl_intel_subgroups");
     info->available = device_number(device, CL_DEVICE_AVAILABLE, 4) && device_number(device, CL_DEVICE_COMPILER_AVAILABLE, 4);
+}
+
+bool clattn_few_registers(const clattn_device_info *info) {
+    return info->kind == CLATTN_DEVICE_CPU && info->vector_width < 16;
 }
 
 static void table_add_platform(device_table *table, cl_platform_id platform, int platform_index) {

@@ -104,9 +104,10 @@ static clattn_status build_source(clattn_context *context, clattn_program *progr
 
 #define OPTIONS_SIZE 1024
 
-/* False when they do not fit. */
-static bool full_options(const clattn_program *program, char text[OPTIONS_SIZE]) {
-    const int length = snprintf(text, OPTIONS_SIZE, "-cl-std=CL1.2 -DKERNEL_%s %s", program->kernel_name, program->options);
+/* False when they do not fit. Kernels for CPUs choose with FEW_REGISTERS how many sums they hold. */
+static bool full_options(const clattn_context *context, const clattn_program *program, char text[OPTIONS_SIZE]) {
+    const char *registers = clattn_few_registers(&context->info) ? "-DFEW_REGISTERS " : "";
+    const int length = snprintf(text, OPTIONS_SIZE, "-cl-std=CL1.2 -DKERNEL_%s %s%s", program->kernel_name, registers, program->options);
     return length > 0 && length < OPTIONS_SIZE;
 }
 
@@ -128,7 +129,7 @@ static clattn_status program_make(clattn_context *context, clattn_program *progr
     const clattn_source *source = find_source(program->source);
     if (!source) return clattn_fail(context, CLATTN_ERROR_BUILD, "no kernel source named %s", program->source);
     char options[OPTIONS_SIZE];
-    if (!full_options(program, options)) return clattn_fail(context, CLATTN_ERROR_BUILD, "%s.cl, kernel %s: build options of %zu bytes are too long", program->source, program->kernel_name, strlen(program->options));
+    if (!full_options(context, program, options)) return clattn_fail(context, CLATTN_ERROR_BUILD, "%s.cl, kernel %s: build options of %zu bytes are too long", program->source, program->kernel_name, strlen(program->options));
     const double start = clattn_system_seconds();
     char *key = binaries_usable(context) ? key_of(context, program, source, options) : NULL;
     const bool loaded = key && load_binary(context, program, key, options);
@@ -196,7 +197,7 @@ static void program_save(clattn_context *context, const clattn_program *program)
     const clattn_source *source = find_source(program->source);
     char options[OPTIONS_SIZE];
     size_t size = 0;
-    unsigned char *binary = full_options(program, options) ? binary_of(context, program->program, &size) : NULL;
+    unsigned char *binary = full_options(context, program, options) ? binary_of(context, program->program, &size) : NULL;
     char *key = binary ? key_of(context, program, source, options) : NULL;
     if (key) clattn_cache_store(context, key, binary, size);
     free(binary);

@@ -216,7 +216,7 @@ static clattn_status enqueue_gpu_decode(clattn_call *call, const void *raw) {
 
 /* ---- cpu: work-groups of one, vectors along the queries ---- */
 
-enum { WIDEST_TILE = 256, MOST_SUMS = 28 }; /* sums: float16 in registers, beside what they are made of */
+enum { WIDEST_TILE = 256 };
 
 static size_t tile_bytes(const attention_tile *t, const attention_problem *p) {
     const size_t queries = 16 * (size_t)t->vectors, padded = (size_t)(p->depth + 15) / 16 * 16, width = (size_t)(p->value_depth + 15) / 16 * 16;
@@ -233,13 +233,39 @@ static void choose_chunk(attention_tile *t, const clattn_call *call, int value_v
     t->rows = clattn_tuned(call, "rows", rows[t->chunk]);
 }
 
+/* Keys of a tile: few for wide heads, whole steps of the keys whose scores are in registers together. */
+static int tile_keys(const clattn_call *call, const attention_problem *p, bool sixes) {
+    const int keys = sixes ? 192 : 256;
+    return clattn_tuned(call, "keys", p->depth <= 64 && p->value_depth <= 64 ? keys : keys / 2);
+}
+
+static attention_tile wide_tile(const clattn_call *call, const attention_problem *p) {
+    attention_tile t = { .vectors = p->queries <= 16 ? 1 : p->queries <= 32 ? 2 : 4 };
+    choose_chunk(&t, call, (int)(p->value_depth + 15) / 16);
+    t.vectors = clattn_tuned(call, "vectors", t.rows == 6 ? 3 : t.vectors);
+    t.score_keys = clattn_tuned(call, "score_keys", t.vectors == 4 ? 4 : 8);
+    t.keys = tile_keys(call, p, t.score_keys == 6);
+    return t;
+}
+
+/* Few registers: six sums at a time where blocks of 48 queries leave little empty, else four, which have as many products but more loads. */
+static attention_tile narrow_tile(const clattn_call *call, const attention_problem *p) {
+    const bool sixes = 9 * 48 * clattn_ceil_div(p->queries, 48) <= 10 * 64 * clattn_ceil_div(p->queries, 64);
+    attention_tile t = { .chunk = clattn_tuned(call, "chunk", 1) };
+    t.vectors = clattn_tuned(call, "vectors", clattn_tuned(call, "rows", 0) == 6 ? 3 : p->queries <= 16 ? 1 : p->queries <= 32 ? 2 : sixes ? 3 : 4);
+    t.rows = clattn_tuned(call, "rows", t.vectors == 3 ? 6 : 4);
+    t.keys = tile_keys(call, p, clattn_tuned(call, "score_keys", 6) == 6);
+    t.score_keys = clattn_tuned(call, "score_keys", t.keys % 6 ? 4 : 6);
+    return t;
+}
+
 attention_tile clattn_attention_tile(const clattn_call *call, const attention_problem *p) {
     const size_t local = clattn_call_device(call)->local_memory;
-    attention_tile t = { .vectors = clattn_tuned(call, "vectors", p->queries <= 16 ? 1 : p->queries <= 32 ? 2 : 4) };
-    t.score_keys = clattn_tuned(call, "score_keys", t.vectors == 4 ? 4 : 8);
-    t.keys = clattn_tuned(call, "keys", p->depth <= 64 && p->value_depth <= 64 ? 256 : 128);
-    choose_chunk(&t, call, (int)(p->value_depth + 15) / 16);
-    while (t.keys > 16 && tile_bytes(&t, p) > local) t.keys /= 2;
+    attention_tile t = clattn_few_registers(clattn_call_device(call)) ? narrow_tile(call, p) : wide_tile(call, p);
+    while (t.keys > 16 && tile_bytes(&t, p) > local) {
+        t.keys = t.keys == 48 ? 32 : t.keys / 2;
+        if (t.keys % t.score_keys) t.score_keys = 4;
+    }
     return t;
 }
 
@@ -249,7 +275,9 @@ const char *clattn_attention_cpu_refusal(const clattn_call *call, const attentio
     if (p->queries > 1 << 28 || p->keys > 1 << 28) return "there are more than 2^28 queries or keys";
     const attention_tile t = clattn_attention_tile(call, p);
     if ((p->value_depth + 15) / 16 % t.chunk) return "the width of the values is not a multiple of the chunk";
-    if (t.vectors * t.score_keys > MOST_SUMS || t.chunk * t.rows > MOST_SUMS) return "the tile has more sums than there are registers";
+    const int sums = clattn_call_sums(call), scores = t.score_keys * (sums < 16 ? 1 : t.vectors);
+    if (scores > sums || t.chunk * t.rows > sums) return "the tile has more sums than there are registers";
+    if (t.keys % t.score_keys || t.keys % 16 || 16 * t.vectors % t.rows) return "the tile's rows or keys are not whole steps";
     return tile_bytes(&t, p) <= clattn_call_device(call)->local_memory ? NULL : "the device's local memory is too small for the head size";
 }
 
@@ -473,11 +501,11 @@ static const clattn_variant variants[] = {
 };
 
 static const clattn_tunable tunables[] = {
-    { "cpu", "vectors", "of 16 queries in a block", { 1, 2, 4 } },
-    { "cpu", "score_keys", "keys whose scores are in registers at a time", { 4, 8 } },
-    { "cpu", "keys", "in a tile", { 32, 64, 128, 256, 512 } },
+    { "cpu", "vectors", "of 16 queries in a block", { 1, 2, 3, 4 } },
+    { "cpu", "score_keys", "keys whose scores are in registers at a time", { 4, 6, 8 } },
+    { "cpu", "keys", "in a tile", { 32, 64, 96, 128, 192, 256, 512 } },
     { "cpu", "chunk", "vectors of a value in registers at a time", { 1, 2, 3, 4, 5 } },
-    { "cpu", "rows", "queries whose chunk is in registers at a time", { 4, 8, 16 } },
+    { "cpu", "rows", "queries whose chunk is in registers at a time", { 4, 6, 8, 16 } },
     { "gpu_tile", "cut", "the row of the device's table of tiles", { 1, 2, 3, 4, 5, 6, 7, 8 } },
     { .name = NULL },
 };

@@ -115,17 +115,18 @@ static int64_t tiles(const clattn_call *call, const plan *p) {
 
 /* ---- blocks: vectors along output channels ---- */
 
-/* Register tiles, pixels x vectors: each vector of weights is used for many pixels, and no more than half of 32 registers hold sums,
+/* Register tiles, pixels x vectors: each vector of weights is used for many pixels, and of 32 registers no more than half hold sums,
  * which suits more compilers than all of them. What a row's end and the last channels waste decides, among those that a setting
  * leaves. */
 static void choose_tile(plan *p, const clattn_call *call, int64_t cols, int64_t outputs) {
-    static const int tiles[][2] = { { 14, 1 }, { 16, 1 }, { 12, 1 }, { 10, 1 }, { 8, 2 }, { 8, 1 }, { 7, 2 }, { 7, 1 }, { 4, 4 }, { 4, 2 }, { 4, 1 } };
+    static const int tiles[][2] = { { 14, 1 }, { 16, 1 }, { 12, 1 }, { 10, 1 }, { 8, 2 }, { 8, 1 }, { 7, 2 }, { 7, 1 }, { 6, 1 }, { 5, 1 }, { 4, 4 }, { 4, 2 }, { 4, 1 } };
     const int wanted_pixels = clattn_tuned(call, "pixels", 0), wanted_vectors = clattn_tuned(call, "vectors", 0);
     int64_t least = INT64_MAX;
-    p->pixels = wanted_pixels;
-    p->vectors = wanted_vectors;
+    p->pixels = wanted_pixels ? wanted_pixels : 16; /* refused where no tile of the list fits */
+    p->vectors = wanted_vectors ? wanted_vectors : 1;
     for (size_t i = 0; i < CLATTN_COUNT(tiles); i++) {
         const int pixels = tiles[i][0], vectors = tiles[i][1];
+        if (pixels * vectors > clattn_call_sums(call)) continue;
         if ((wanted_pixels && pixels != wanted_pixels) || (wanted_vectors && vectors != wanted_vectors)) continue;
         const int64_t cost = clattn_ceil_div(cols, pixels) * clattn_ceil_div(outputs, 16 * vectors) * (pixels * vectors + vectors + 2);
         if (cost >= least) continue;
@@ -182,7 +183,7 @@ static plan plan_blocks(const clattn_call *call, const clattn_conv2d_args *a) {
 static const char *blocks_refusal(const clattn_call *call, const void *raw) {
     if (!clattn_call_cpu(call, 0)) return "the device is not a CPU";
     const plan p = plan_blocks(call, raw);
-    if (p.vectors * p.pixels > 28) return "the tile has more sums than there are registers";
+    if (p.vectors * p.pixels > clattn_call_sums(call)) return "the tile has more sums than there are registers";
     return p.fits ? NULL : "the input block of one tile does not fit local memory";
 }
 
@@ -199,7 +200,8 @@ clattn_status clattn_conv2d_pack(clattn_call *call, const clattn_conv2d_args *a,
 
 /* Small strides are modes of the kernel; others come as arguments, so that few programs are built. */
 static void write_options(char *text, size_t size, const clattn_conv2d_args *a, const clattn_window *w, const plan *p) {
-    snprintf(text, size, "-DSTRIDE=%d -DACT=%d -DNV=%d -DMR=%d", w->stride[1] <= 2 ? (int)w->stride[1] : 0, (int)a->activation, p->vectors, p->pixels);
+    const int length = snprintf(text, size, "-DSTRIDE=%d -DACT=%d -DNV=%d -DMR=%d", w->stride[1] <= 2 ? (int)w->stride[1] : 0, (int)a->activation, p->vectors, p->pixels);
+    if (w->kernel[1] == 3) snprintf(text + length, size - (size_t)length, " -DKW=3");
 }
 
 clattn_arg clattn_conv2d_sizes(const clattn_call *call, const clattn_conv2d_args *a) {
@@ -277,7 +279,7 @@ static const clattn_variant variants[] = {
 
 static const clattn_tunable tunables[] = {
     { "blocks", "vectors", "of 16 output channels in a block", { 1, 2, 4 } },
-    { "blocks", "pixels", "whose sums with a block's channels are in registers", { 4, 7, 8, 14, 16 } },
+    { "blocks", "pixels", "whose sums with a block's channels are in registers", { 4, 5, 6, 7, 8, 14, 16 } },
     { "blocks", "area", "pixels of a group at most, in whole rows", { 56, 112, 224, 448, 896 } },
     { .name = NULL },
 };

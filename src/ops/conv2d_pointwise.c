@@ -3,6 +3,7 @@
 
 /* Vectors of pixels that a work-group has at most, and tiles of channels, for the sums of both stay in the level-1 cache's reach. */
 #define MOST_VECTORS 8
+#define MOST_VECTORS_FEW 4 /* where few tiles' sums are in registers and x is read again for each: it stays in the level-1 cache */
 #define MOST_TILES 8
 /* Products that are summed before they are added to the other sums: errors grow with a sum's length. */
 #define MOST_PRODUCTS 128
@@ -17,8 +18,9 @@ typedef struct plan {
 
 static plan make_plan(const clattn_call *call, const clattn_conv2d_args *a) {
     const int64_t inputs = clattn_dim(call, "I"), outputs = clattn_dim(call, "O") / a->groups, total = clattn_ceil_div(clattn_dim(call, "OH") * clattn_dim(call, "OW"), 16);
-    plan p = { .channels = (outputs - 1) % 16 < 8 ? 8 : 16 };
-    p.strips = clattn_ceil_div(total, MOST_VECTORS);
+    const bool few = clattn_few_registers(clattn_call_device(call));
+    plan p = { .channels = few ? 6 : (outputs - 1) % 16 < 8 ? 8 : 16 };
+    p.strips = clattn_ceil_div(total, few ? MOST_VECTORS_FEW : MOST_VECTORS);
     p.vectors = clattn_ceil_div(total, p.strips);
     p.tiles = clattn_ceil_div(outputs, p.channels);
     p.tile_bytes = p.channels * p.vectors * 64;

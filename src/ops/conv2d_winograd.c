@@ -41,15 +41,15 @@ static double vectors_of(const plan *p, int segment) {
 }
 
 /* Tiles in registers: the last ones of a strip overlap those before, so that no strip may have fewer. */
-static int choose_tiles(const plan *p, int64_t down, int64_t across) {
-    static const int choices[] = { 14, 16, 12, 10, 8, 7, 4 };
+static int choose_tiles(const plan *p, int64_t down, int64_t across, int sums) {
+    static const int choices[] = { 14, 16, 12, 10, 8, 7, 6, 5, 4 };
     const int64_t most = p->rows * p->cols, last_rows = down - (p->down - 1) * p->rows, last_cols = across - (p->across - 1) * p->cols, least = last_rows * last_cols;
     int best = 1;
     int64_t lowest = INT64_MAX;
     for (size_t i = 0; i < CLATTN_COUNT(choices); i++) {
         const int n = choices[i];
         const int64_t cost = clattn_ceil_div(most, n) * (n + 3);
-        if (n > least || cost >= lowest) continue;
+        if (n > least || n > sums || cost >= lowest) continue;
         lowest = cost;
         best = n;
     }
@@ -62,7 +62,7 @@ static plan plan_strips(const clattn_call *call, int64_t most, int64_t blocks) {
     cut_strips(&p, down, across, most);
     for (int segment = 8; segment >= 4; segment /= 2)
         if (vectors_of(&p, segment) < vectors_of(&p, p.segment)) p.segment = segment;
-    p.tiles = choose_tiles(&p, down, across);
+    p.tiles = choose_tiles(&p, down, across, clattn_call_sums(call));
     p.pitch = clattn_ceil_div((p.rows - 1) * p.cols + clattn_ceil_div(p.cols, p.segment) * p.segment, 4) * 4;
     /* The 36 positions of a channel are written together: not all into the same sets of the level-1 cache. */
     p.step = p.pitch * clattn_dim(call, "I") + 16;

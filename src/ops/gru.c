@@ -33,7 +33,7 @@ static clattn_status run_sequence(clattn_call *call, const unit *u) {
     clattn_tensor gi, state;
     clattn_buffer *packed;
     char options[48];
-    const int64_t rows = clattn_recurrent_rows(u->b, u->directions), groups = (u->b + rows - 1) / rows;
+    const int64_t rows = clattn_recurrent_rows(call, u->b, u->directions), groups = (u->b + rows - 1) / rows;
     const int flags = (u->b_hh ? 1 : 0) | (u->h0 ? 2 : 0) | (u->lengths ? 4 : 0) | (u->out ? 8 : 0) | (u->h_n ? 16 : 0);
     clattn_status status = project(call, u, &gi);
     if (!status) status = clattn_recurrent_pack(call, "gru", u->w_hh, u->directions, 3, u->h, &packed);

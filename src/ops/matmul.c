@@ -140,11 +140,10 @@ static clattn_status enqueue_scalar(clattn_call *call, const void *args) {
 #define MAX_ROWS 128
 #define FEW_ROWS 8
 #define WANTED_GROUPS 16
-#define MOST_SUMS 28 /* float16 in registers, beside those of a row of the panel */
 
-/* Vectors in a panel's row: wide panels unless much of the last one would be empty. */
-static int panel_vectors(int64_t n) {
-    if (n <= 16) return 1;
+/* Vectors in a panel's row: wide panels unless much of the last one would be empty; one where registers are few. */
+static int panel_vectors(int64_t n, int sums) {
+    if (n <= 16 || sums < 16) return 1;
     return clattn_ceil_div(n, 64) * 64 <= clattn_ceil_div(n, 32) * 32 * 9 / 8 ? 4 : 2;
 }
 
@@ -178,10 +177,10 @@ typedef struct cut {
     int64_t rows;
 } cut;
 
-/* Rows whose sums with a panel of four vectors are in registers: 6, as each row of the panel is loaded for every tile, or 4 where the last
- * tile would be too empty. */
-static int tile_rows(int vectors, int64_t m) {
-    if (vectors != 4) return 8;
+/* Rows whose sums with a panel are in registers: with four vectors 6, as each row of the panel is loaded for every tile, or 4 where the
+ * last tile would be too empty. */
+static int tile_rows(int vectors, int64_t m, int sums) {
+    if (vectors != 4 && 8 * vectors <= sums) return 8;
     return 16 * 6 * clattn_ceil_div(m, 6) <= 17 * m ? 6 : 4;
 }
 
@@ -193,8 +192,9 @@ static int64_t block_rows(const clattn_product *p, int tile, int64_t most, int64
 }
 
 static cut cut_of(const clattn_call *call, const clattn_product *p) {
-    cut c = { .vectors = clattn_tuned(call, "panel", panel_vectors(p->n)), .groups = clattn_tuned(call, "groups", WANTED_GROUPS) };
-    c.tile = clattn_tuned(call, "tile", tile_rows(c.vectors, p->m));
+    const int sums = clattn_call_sums(call);
+    cut c = { .vectors = clattn_tuned(call, "panel", panel_vectors(p->n, sums)), .groups = clattn_tuned(call, "groups", WANTED_GROUPS) };
+    c.tile = clattn_tuned(call, "tile", tile_rows(c.vectors, p->m, sums));
     c.rows = block_rows(p, c.tile, clattn_tuned(call, "block", MAX_ROWS), c.groups, clattn_ceil_div(p->n, 16 * c.vectors));
     return c;
 }
@@ -203,7 +203,7 @@ static const char *cpu_refusal(const clattn_call *call, const void *args) {
     const clattn_product p = clattn_product_of(call, args);
     const cut c = cut_of(call, &p);
     if (!clattn_call_cpu(call, MAX_ROWS * DEPTH * sizeof(float))) return "the device is not a CPU with 128 KiB of local memory";
-    return c.tile * c.vectors <= MOST_SUMS ? NULL : "the tile has more sums than there are registers";
+    return c.tile * c.vectors <= clattn_call_sums(call) ? NULL : "the tile has more sums than there are registers";
 }
 
 static clattn_status enqueue_cpu(clattn_call *call, const void *args) {

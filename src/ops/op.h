@@ -125,6 +125,8 @@ static inline int64_t clattn_ceil_div(int64_t a, int64_t b) {
 const clattn_device_info *clattn_call_device(const clattn_call *call);
 /* True on CPU devices with at least `local_bytes` of local memory: where work-groups of one with float16 are the fast form. */
 bool clattn_call_cpu(const clattn_call *call, size_t local_bytes);
+/* How many float16 of sums a CPU kernel may hold in registers, beside what they are made of. */
+int clattn_call_sums(const clattn_call *call);
 
 /* The value of a tunable of the call's operation where a setting has one, else `fallback`. */
 int clattn_tuned(const clattn_call *call, const char *name, int64_t fallback);

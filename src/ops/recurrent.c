@@ -59,10 +59,11 @@ const char *clattn_recurrent_cell_refusal(const clattn_call *call, const clattn_
     return batches >= ROWS_WORTH_PACKING || clattn_buffer_frozen(w_hh->buffer) ? NULL : "w_hh is not frozen, and packing it takes longer than so few rows save";
 }
 
-int64_t clattn_recurrent_rows(int64_t batches, int64_t directions) {
+int64_t clattn_recurrent_rows(const clattn_call *call, int64_t batches, int64_t directions) {
+    const int64_t most = clattn_call_sums(call) < 8 ? clattn_call_sums(call) : 8;
     int64_t rows = 1;
-    while (rows < 8 && 2 * rows < batches * directions) rows *= 2;
-    return rows;
+    while (rows < most && 2 * rows < batches * directions) rows *= 2;
+    return rows < most ? rows : most;
 }
 
 /* Units are taken by vectors of 16. */

@@ -33,6 +33,10 @@ bool clattn_call_cpu(const clattn_call *call, size_t local_bytes) {
     return info->kind == CLATTN_DEVICE_CPU && !strstr(info->platform, "rusticl") && info->local_memory >= local_bytes;
 }
 
+int clattn_call_sums(const clattn_call *call) {
+    return clattn_few_registers(clattn_call_device(call)) ? 6 : 28;
+}
+
 bool clattn_tensor_dense(const clattn_tensor *tensor) {
     int64_t stride = 1;
     for (int i = tensor->rank - 1; i >= 0; i--) {

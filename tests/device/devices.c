@@ -233,8 +233,24 @@ Test(caps, limits) {
     expect_limits("local=4096,wg=7", 4096, 7);
 }
 
+static void expect_vectors(const char *caps, uint32_t least, uint32_t most) {
+    log_lines lines;
+    clattn_context *context;
+    cr_assert_eq(open_masked(caps, &lines, &context), CLATTN_OK, "%s", clattn_message(context));
+    const uint32_t width = clattn_context_device(context)->vector_width;
+    cr_expect(width >= least && width <= most, "\"%s\": vectors of %u floats", caps, width);
+    clattn_close(&context);
+}
+
+Test(caps, vectors) {
+    unsetenv("CLATTN_CAPS");
+    expect_vectors("vector=1", 1, 1);
+    expect_vectors("vector=8", 1, 8);
+    expect_vectors("vector=64", 1, 63);
+}
+
 Test(caps, refused) {
-    static const char *const bad[] = { "fp16", "-fp17", "-fp16,", ",", "local=", "local=0", "local=-1", "wg=64x", "wg=64 ", "WG=64", "local16" };
+    static const char *const bad[] = { "fp16", "-fp17", "-fp16,", ",", "local=", "local=0", "local=-1", "vector=", "vector=0", "vector=8f", "wg=64x", "wg=64 ", "WG=64", "local16" };
     unsetenv("CLATTN_CAPS");
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         log_lines lines;

@@ -216,8 +216,17 @@ static bool must_run(clattn_context *context) {
     return info->kind == CLATTN_DEVICE_CPU && info->local_memory >= 128 << 10 && !(caps && *caps) && !is_small();
 }
 
+/* How many sums a kernel holds in registers, which a CPU with few of them refuses in part. */
+static bool counts_sums(const char *name) {
+    static const char *const names[] = { "panel", "tile", "vectors", "pixels", "score_keys", "chunk", "rows" };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(names[i], name) == 0) return true;
+    return false;
+}
+
 Test(tuning, every_value) {
     clattn_context *context = test_open();
+    const bool few = clattn_context_device(context)->vector_width < 16;
     const clattn_op *op;
     const clattn_tunable *t;
     for (size_t i = 0; (op = clattn_op_get(i)); i++)
@@ -228,7 +237,7 @@ Test(tuning, every_value) {
                 check_setting(context, op, &setting, &ran);
                 /* 64 x 8 has too little for 256 items to load, whatever else there is. */
                 const bool needs_another = strcmp(t->name, "depth") == 0 && t->values[v] == 8;
-                if (must_run(context) && !needs_another) cr_expect_gt(ran, 0, "%s: %s=%d never ran", op->name, t->name, t->values[v]);
+                if (must_run(context) && !needs_another && !(few && counts_sums(t->name))) cr_expect_gt(ran, 0, "%s: %s=%d never ran", op->name, t->name, t->values[v]);
             }
     clattn_close(&context);
 }
