@@ -198,10 +198,11 @@ clattn_status clattn_conv2d_pack(clattn_call *call, const clattn_conv2d_args *a,
     return clattn_run_kernel(call, "conv2d", "pack", "", 1, (size_t[]){ (size_t)count }, (size_t[]){ 0 }, ARG_T(a->weight), ARG_BUFFER(*packed), ARG_I64(outputs), ARG_I64(inputs), ARG_I64(taps), ARG_I64(width), ARG_I64(count));
 }
 
-/* Small strides are modes of the kernel; others come as arguments, so that few programs are built. */
-static void write_options(char *text, size_t size, const clattn_conv2d_args *a, const clattn_window *w, const plan *p) {
+/* Small strides are modes of the kernel; others come as arguments, so that few programs are built. With few registers, and so few products
+ * a tap, three taps are a mode too. */
+static void write_options(char *text, size_t size, const clattn_call *call, const clattn_conv2d_args *a, const clattn_window *w, const plan *p) {
     const int length = snprintf(text, size, "-DSTRIDE=%d -DACT=%d -DNV=%d -DMR=%d", w->stride[1] <= 2 ? (int)w->stride[1] : 0, (int)a->activation, p->vectors, p->pixels);
-    if (w->kernel[1] == 3) snprintf(text + length, size - (size_t)length, " -DKW=3");
+    if (w->kernel[1] == 3 && clattn_few_registers(clattn_call_device(call))) snprintf(text + length, size - (size_t)length, " -DKW=3");
 }
 
 clattn_arg clattn_conv2d_sizes(const clattn_call *call, const clattn_conv2d_args *a) {
@@ -221,7 +222,7 @@ static clattn_status enqueue_blocks(clattn_call *call, const void *raw) {
     clattn_buffer *packed;
     const clattn_status status = clattn_conv2d_pack(call, a, 16 * p.vectors, &packed);
     if (status) return status;
-    write_options(options, sizeof options, a, &w, &p);
+    write_options(options, sizeof options, call, a, &w, &p);
     return clattn_run_kernel(call, "conv2d", "blocks", options, 3, ((size_t[]){ (size_t)tiles(call, &p), (size_t)(a->groups * clattn_ceil_div(p.blocks, p.blocks_per_group)), (size_t)a->x->shape[0] }), ((size_t[]){ 1, 1, 1 }), ARG_T(a->x), ARG_BUFFER(packed), ARG_T(a->bias), ARG_T(a->out), clattn_conv2d_sizes(call, a), clattn_window_arg(&w), tile_arg(a, &p), clattn_arg_i64x4(a->groups, p.blocks, p.blocks_per_group, p.pass), ARG_I32(p.kept), ARG_LOCAL((size_t)p.x_bytes), ARG_LOCAL((size_t)p.y_bytes));
 }
 
@@ -249,7 +250,7 @@ static clattn_status enqueue_width(clattn_call *call, const void *raw) {
     const clattn_window w = clattn_conv2d_window(a);
     const plan p = plan_width(call, a);
     char options[96];
-    write_options(options, sizeof options, a, &w, &p);
+    write_options(options, sizeof options, call, a, &w, &p);
     return clattn_run_kernel(call, "conv2d", "width", options, 3, ((size_t[]){ (size_t)tiles(call, &p), (size_t)a->weight->shape[0], (size_t)a->x->shape[0] }), ((size_t[]){ 1, 1, 1 }), ARG_T(a->x), ARG_T(a->weight), ARG_T(a->bias), ARG_T(a->out), clattn_conv2d_sizes(call, a), clattn_window_arg(&w), tile_arg(a, &p), ARG_I64(a->groups), ARG_LOCAL((size_t)p.x_bytes));
 }
 
