@@ -206,6 +206,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void tile(IN(powers)
     if (t < TQ) partial[t] = ranges[ranges_offset + b * queries + min(q0 + (int)t, queries - 1)];
     LOCAL_BARRIER;
     ROLLED for (int i = 0; i < TQ; i++) range = fmax(range, partial[i]);
+    LOCAL_BARRIER; /* without a key there is none before the sums go to the same place */
     for (int k0 = 0; k0 < (scores ? keys : end); k0 += TK) {
         float s[MQ][MK];
         if (t == 0) odd = large = usual = 0;
