@@ -97,9 +97,9 @@ INLINE void load_block(__global const float *x, __local float *block, long plane
         }                                                                                                              \
     } while (0)
 
-/* With -DKW, the taps of a row, those of pixels away from the edges are unrolled: counting them is a third of the instructions where
- * registers are few. Adds to MR pixels of one row the products of `channels` input channels with the taps' rows top .. end - 1.
- * The first pixel lies in the padding for taps before `left`, the last for those from `right` on. */
+/* Adds to MR pixels of one row the products of `channels` input channels with the taps' rows top .. end - 1.
+ * The first pixel lies in the padding for taps before `left`, the last for those from `right` on. With -DKW, the taps of a row, those of
+ * pixels away from the edges are unrolled: counting them is a third of the instructions where registers are few. */
 INLINE void accumulate(__local const float *block, __global const float *w, __local float *sums, int channels, bool first, int top, int end, int left, int right, int step, long8 sizes, long8 window, long8 tile) {
     const int taps_y = (int)TAPS_Y, taps_x = (int)TAPS_X, down = (int)window.s2 * BLOCK_PITCH, along = (int)window.s3;
     float16 acc[MR][NV];

@@ -18,7 +18,7 @@ clattn_status clattn_recurrent_directions(clattn_call *call, bool bidirectional,
 const char *clattn_recurrent_cpu_refusal(const clattn_call *call, const void *args);
 /* For one step of `batches` rows, whose kernels take w_hh packed. */
 const char *clattn_recurrent_cell_refusal(const clattn_call *call, const clattn_tensor *w_hh, int64_t batches);
-/* Rows of a group: 1, 2, 4 or 8, few enough for two groups. */
+/* Rows of a group: 1, 2, 4 or 8 (6 where registers are few), few enough for two groups. */
 int64_t clattn_recurrent_rows(const clattn_call *call, int64_t batches, int64_t directions);
 /* W_hh of `gates` gates in the order in which `source` reads it. */
 clattn_status clattn_recurrent_pack(clattn_call *call, const char *source, const clattn_tensor *w_hh, int64_t directions, int64_t gates, int64_t units, clattn_buffer **packed);
