@@ -38,12 +38,13 @@ vendor_install() {
     VENDOR_PREFIX=$platforms/vendor/root && PTXAS=$(nvidia_tool ptxas nvidia-cuda-nvcc-cu12) && NVDISASM=$(nvidia_tool nvdisasm nvidia-cuda-nvdisasm) && export VENDOR_PREFIX PTXAS NVDISASM
 }
 
+# Drivers without a cache of their own: the tests use clattn's.
 on_intel() {
-    env LD_LIBRARY_PATH="$platforms/intel/lib" OCL_ICD_VENDORS="$platforms/icd-intel" "$@"
+    env CLATTN_TEST_CACHE=1 LD_LIBRARY_PATH="$platforms/intel/lib" OCL_ICD_VENDORS="$platforms/icd-intel" "$@"
 }
 
 on_rusticl() {
-    env LD_LIBRARY_PATH="$platforms/rusticl/root/usr/lib/x86_64-linux-gnu" OCL_ICD_VENDORS="$platforms/icd-rusticl" RUSTICL_ENABLE=llvmpipe "$@"
+    env CLATTN_TEST_CACHE=1 LD_LIBRARY_PATH="$platforms/rusticl/root/usr/lib/x86_64-linux-gnu" OCL_ICD_VENDORS="$platforms/icd-rusticl" RUSTICL_ENABLE=llvmpipe "$@"
 }
 
 # expect_device NAME COMMAND...: the tool, run so, sees a device whose line has that name.
