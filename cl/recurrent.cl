@@ -6,20 +6,19 @@
 #define UNROLL _Pragma("unroll")
 /* What is done once per row goes through memory in a loop: unrolled it would be most of the program and of its build. */
 #define ROLLED _Pragma("unroll 1")
-#define ROW (GATES * 16) /* floats of packed W_hh that belong to one k: each gate's 16 units */
 #endif
 
 #ifdef KERNEL_pack
-/* W_hh [GATES*H,H] as [unit / 16][k][gate][16], zeros beyond H. One group: one block of units of one direction. */
+/* W_hh [GATES*H,H] as [unit / 16][gate][k][16], zeros beyond H. One group: one block of units of one direction. */
 SINGLE void pack(IN(w), OUT(packed), const long H) {
     SHIFT(w);
     SHIFT(packed);
     const long unit = get_group_id(0) * 16, blocks = get_num_groups(0), direction = get_group_id(1);
     w += direction * GATES * H * H;
-    packed += (direction * blocks + get_group_id(0)) * H * ROW;
+    packed += (direction * blocks + get_group_id(0)) * GATES * H * 16;
     for (int gate = 0; gate < GATES; gate++)
         for (long k = 0; k < H; k++)
-            ROLL for (long i = 0; i < 16; i++) packed[k * ROW + gate * 16 + i] = unit + i < H ? w[(gate * H + unit + i) * H + k] : 0.0f;
+            ROLL for (long i = 0; i < 16; i++) packed[(gate * H + k) * 16 + i] = unit + i < H ? w[(gate * H + unit + i) * H + k] : 0.0f;
 }
 #endif
 
@@ -31,8 +30,10 @@ INLINE long time_of(long step, long length, int backward) {
 #endif
 
 #ifdef KERNEL_sequence
-/* One group runs ROWS rows of the batch, from `first_row` on, in one direction through the whole sequence: steps need no
- * barrier. Its states lie in global memory, each [ROWS][width] with width = H rounded up to 16. */
+/* One group runs GROUP rows of the batch, from `first_row` on, in one direction through the whole sequence: steps need no barrier. The
+ * sums of ROWS of them are in registers at a time; a block of W_hh stays in the level-1 cache while all of them meet it. The states lie in
+ * global memory, each [GROUP][width] with width = H rounded up to 16. */
+#define GROUP (ROWS * BLOCKS)
 #define HAS_BIAS 1
 #define HAS_START 2
 #define HAS_LENGTHS 4
@@ -48,6 +49,12 @@ INLINE void store_units(float16 v, __global float *p, long unit, long H) {
     else store_some(v, (int)(H - unit), p + unit);
 }
 
+/* Fetches the inputs of 16 units, which are needed when the sums are made. */
+INLINE void fetch_inputs(__global const float *const *inputs, long unit, long H) {
+    for (int i = 0; i < GROUP; i++)
+        for (int gate = 0; gate < GATES; gate++) PREFETCH(inputs[i] + gate * H + unit);
+}
+
 INLINE float16 gate_16(float16 x) {
     return select(sigmoid_16(x), x, isnan(x));
 }
@@ -59,7 +66,7 @@ INLINE float16 candidate_16(float16 x) {
 /* Each row's length, T without `lengths`, 0 beyond B; returns the longest. */
 INLINE long begin_lengths(long *length, __global const int *lengths, long first_row, long B, long T) {
     long steps = 0;
-    for (int i = 0; i < ROWS; i++) {
+    for (int i = 0; i < GROUP; i++) {
         const long row = first_row + i;
         length[i] = row >= B ? 0 : lengths ? clamp((long)lengths[row], 0L, T) : T;
         steps = max(steps, length[i]);
@@ -69,46 +76,50 @@ INLINE long begin_lengths(long *length, __global const int *lengths, long first_
 
 /* The group's rows of `from` [B,H], zeros without it and beyond B. */
 INLINE void begin_states(__global float *states, __global const float *from, long first_row, long B, long H, long width) {
-    for (int i = 0; i < ROWS; i++)
+    for (int i = 0; i < GROUP; i++)
         for (long unit = 0; unit < width; unit += 16)
             vstore16(from && first_row + i < B ? load_units(from + (first_row + i) * H, unit, H) : (float16)(0.0f), 0, states + i * width + unit);
 }
 
 /* The group's rows of `to` [B,H]. */
 INLINE void end_states(__global const float *states, __global float *to, long first_row, long B, long H, long width) {
-    for (int i = 0; i < ROWS && first_row + i < B; i++)
+    for (int i = 0; i < GROUP && first_row + i < B; i++)
         for (long unit = 0; unit < width; unit += 16) store_units(vload16(0, states + i * width + unit), to + (first_row + i) * H, unit, H);
 }
 
 /* The group's rows of `out` [B,T,out_row] beyond each one's length. */
 INLINE void clear_rest(const long *length, __global float *out, long out_row, long first_row, long B, long T, long H) {
-    for (int i = 0; i < ROWS && first_row + i < B; i++)
+    for (int i = 0; i < GROUP && first_row + i < B; i++)
         for (long t = length[i]; t < T; t++)
             for (long unit = 0; unit < H; unit += 16) store_units((float16)(0.0f), out + ((first_row + i) * T + t) * out_row, unit, H);
 }
 
-/* SUM(i, first + j) = bias + sum_k x[i][k] W[first + j][k] for ROWS rows and `gates` gates of the 16 units of `block`: at once, or where
- * registers are few one by one. */
+/* SUM(i, first + j) = bias + sum_k x[i][k] W[first + j][k] for GROUP rows and `gates` gates of the 16 units of `block`: at once, or where
+ * registers are few one by one. PART values of k at a time, whose weights stay in the level-1 cache while all rows meet them. */
 #ifdef FEW_REGISTERS
 #define SUMS(gates, first, x) ROLLED for (int gate = (first); gate < (first) + (gates); gate++) SUMS_AT_ONCE(1, gate, x)
 #else
 #define SUMS(gates, first, x) SUMS_AT_ONCE(gates, first, x)
 #endif
+#define PART 256
 #define SUMS_AT_ONCE(gates, first, x)                                                                                  \
-    {                                                                                                                  \
+    ROLLED for (long part = 0; part == 0 || part < H; part += PART)                                                    \
+    ROLLED for (int row = 0; row < GROUP; row += ROWS) {                                                               \
+        __global const float *from = (x) + row * width, *weights = block + (first) * H * 16;                           \
+        const long end = min(part + PART, H);                                                                          \
         float16 acc[ROWS][gates];                                                                                      \
         UNROLL for (int j = 0; j < gates; j++) {                                                                       \
             const float16 start = flags & HAS_BIAS ? load_units(b_hh + ((first) + j) * H, unit, H) : (float16)(0.0f);  \
-            UNROLL for (int i = 0; i < ROWS; i++) acc[i][j] = start;                                                   \
+            UNROLL for (int i = 0; i < ROWS; i++) acc[i][j] = part ? SUM(row + i, (first) + j) : start;                \
         }                                                                                                              \
-        for (long k = 0; k < H; k++) {                                                                                 \
+        for (long k = part; k < end; k++) {                                                                            \
             float16 weight[gates];                                                                                     \
-            UNROLL for (int j = 0; j < gates; j++) weight[j] = vload16((first) + j, block + k * ROW);                  \
+            UNROLL for (int j = 0; j < gates; j++) weight[j] = vload16(j * H + k, weights);                            \
             UNROLL for (int i = 0; i < ROWS; i++)                                                                      \
-                UNROLL for (int j = 0; j < gates; j++) acc[i][j] = fma((float16)((x)[i * width + k]), weight[j], acc[i][j]); \
+                UNROLL for (int j = 0; j < gates; j++) acc[i][j] = fma((float16)(from[i * width + k]), weight[j], acc[i][j]); \
         }                                                                                                              \
         UNROLL for (int i = 0; i < ROWS; i++)                                                                          \
-            UNROLL for (int j = 0; j < gates; j++) vstore16(acc[i][j], i * GATES + (first) + j, sums);                 \
+            UNROLL for (int j = 0; j < gates; j++) vstore16(acc[i][j], (row + i) * GATES + (first) + j, sums);         \
     }
 #define SUM(i, gate) vload16((i) * GATES + (gate), sums)
 #endif

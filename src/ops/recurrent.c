@@ -59,11 +59,20 @@ const char *clattn_recurrent_cell_refusal(const clattn_call *call, const clattn_
     return batches >= ROWS_WORTH_PACKING || clattn_buffer_frozen(w_hh->buffer) ? NULL : "w_hh is not frozen, and packing it takes longer than so few rows save";
 }
 
-int64_t clattn_recurrent_rows(const clattn_call *call, int64_t batches, int64_t directions) {
+/* Rows in registers: 1, 2, 4 or 8 (6 where registers are few), few enough for two groups. */
+static int64_t rows_in_registers(const clattn_call *call, int64_t batches, int64_t directions) {
     const int64_t most = clattn_call_sums(call) < 8 ? clattn_call_sums(call) : 8;
     int64_t rows = 1;
     while (rows < most && 2 * rows < batches * directions) rows *= 2;
     return rows < most ? rows : most;
+}
+
+recurrent_cut clattn_recurrent_cut(const clattn_call *call, int64_t batches, int64_t directions) {
+    const int64_t units = clattn_call_device(call)->compute_units, most = 4;
+    recurrent_cut cut = { .rows = rows_in_registers(call, batches, directions), .blocks = 1 };
+    while (cut.blocks < most && directions * batches >= 2 * cut.blocks * cut.rows * units) cut.blocks *= 2;
+    cut.groups = clattn_ceil_div(batches, cut.rows * cut.blocks);
+    return cut;
 }
 
 /* Units are taken by vectors of 16. */
@@ -79,6 +88,6 @@ clattn_status clattn_recurrent_pack(clattn_call *call, const char *source, const
     return clattn_run_kernel(call, source, "pack", "", 2, ((size_t[]){ (size_t)blocks, (size_t)directions }), ((size_t[]){ 1, 1 }), ARG_T(w_hh), ARG_BUFFER(*packed), ARG_I64(units));
 }
 
-clattn_status clattn_recurrent_room(clattn_call *call, int64_t groups, int64_t states, int64_t rows, int64_t units, clattn_tensor *state) {
-    return clattn_scratch(call, state, CLATTN_F32, 2, (int64_t[]){ groups, states * rows * vectors(units) * 16 });
+clattn_status clattn_recurrent_room(clattn_call *call, const recurrent_cut *cut, int64_t directions, int64_t states, int64_t units, clattn_tensor *state) {
+    return clattn_scratch(call, state, CLATTN_F32, 2, (int64_t[]){ directions * cut->groups, states * cut->rows * cut->blocks * vectors(units) * 16 });
 }

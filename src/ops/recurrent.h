@@ -18,11 +18,14 @@ clattn_status clattn_recurrent_directions(clattn_call *call, bool bidirectional,
 const char *clattn_recurrent_cpu_refusal(const clattn_call *call, const void *args);
 /* For one step of `batches` rows, whose kernels take w_hh packed. */
 const char *clattn_recurrent_cell_refusal(const clattn_call *call, const clattn_tensor *w_hh, int64_t batches);
-/* Rows of a group: 1, 2, 4 or 8 (6 where registers are few), few enough for two groups. */
-int64_t clattn_recurrent_rows(const clattn_call *call, int64_t batches, int64_t directions);
+/* How the rows of a batch are shared out: `rows` of them in registers, `blocks` times as many in each of `groups` groups. */
+typedef struct recurrent_cut {
+    int64_t rows, blocks, groups;
+} recurrent_cut;
+recurrent_cut clattn_recurrent_cut(const clattn_call *call, int64_t batches, int64_t directions);
 /* W_hh of `gates` gates in the order in which `source` reads it. */
 clattn_status clattn_recurrent_pack(clattn_call *call, const char *source, const clattn_tensor *w_hh, int64_t directions, int64_t gates, int64_t units, clattn_buffer **packed);
-/* Each group's room for `states` times its rows of states. */
-clattn_status clattn_recurrent_room(clattn_call *call, int64_t groups, int64_t states, int64_t rows, int64_t units, clattn_tensor *state);
+/* Each group's room, in each direction, for `states` times its rows of states. */
+clattn_status clattn_recurrent_room(clattn_call *call, const recurrent_cut *cut, int64_t directions, int64_t states, int64_t units, clattn_tensor *state);
 
 #endif
