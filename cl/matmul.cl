@@ -100,17 +100,20 @@ SINGLE void pack(IN(b), OUT(packed), const long N, const long K, const long dept
 
 #ifdef KERNEL_blocked
 #define PANEL (16 * NV)
-#define DEPTH 256
 #ifdef PACK_A
+#define DEPTH 256
 /* A block of rows by DEPTH, tile after tile of MR rows: block[tile][k][MR]. */
 INLINE void pack_rows(__global const float *a, long rows, int depth, long m_stride, long k_stride, __local float *block) {
     for (long m = 0; m < rows; m += MR)
         for (int k = 0; k < depth; k++)
             UNROLL for (int i = 0; i < MR; i++) block[m * DEPTH + k * MR + i] = a[min(m + i, rows - 1) * m_stride + k * k_stride];
 }
+#else
+#define DEPTH 512
 #endif
 
-/* A group computes rows_per_group rows by panels_per_group panels of one matrix of out, DEPTH values of k after the other. */
+/* A group computes rows_per_group rows by panels_per_group panels of one matrix of out, DEPTH values of k after the other. What comes
+ * from beyond the core's own caches is fetched ahead: the next panel a part with each tile, sums of earlier k with the tile's beginning. */
 SINGLE void blocked(IN(a), IN(packed), IN(bias), OUT(out), const int has_bias, const long M, const long N, const long K, const long m_stride, const long k_stride, const long8 lead, const long8 a_lead, const long8 packed_lead, const long rows_per_group, const long panels, const long panels_per_group) {
     SHIFT(a);
     SHIFT(packed);
@@ -126,6 +129,7 @@ SINGLE void blocked(IN(a), IN(packed), IN(bias), OUT(out), const int has_bias, c
     for (long k0 = 0; k0 == 0 || k0 < K; k0 += DEPTH) {
         const int depth = (int)min((long)DEPTH, K - k0);
         const int last_block = k0 + DEPTH >= K;
+        const long lines = (depth * NV * MR + rows - 1) / rows; /* of the next panel, for each tile of this one */
 #ifdef ACT
         const int bare = 0;
 #else
@@ -137,8 +141,14 @@ SINGLE void blocked(IN(a), IN(packed), IN(bias), OUT(out), const int has_bias, c
         for (long panel = first_panel; panel < last_panel; panel++) {
             __global const float *b = packed + (panel * K + k0) * PANEL;
             const long n0 = panel * PANEL;
+            __global const float *next = b + K * PANEL, *next_end = panel + 1 < last_panel ? next + depth * PANEL : next;
             for (long m = 0; m < rows; m += MR) {
                 float16 acc[MR][NV];
+                ROLLED for (long line = 0; line < lines && next < next_end; line++, next += 16) PREFETCH(next);
+                if (k0) {
+                    UNROLL for (int i = 0; i < MR; i++)
+                        UNROLL for (int j = 0; j < NV; j++) PREFETCH(out + (m + i) * N + n0 + 16 * j);
+                }
                 UNROLL for (int i = 0; i < MR; i++)
                     UNROLL for (int j = 0; j < NV; j++) acc[i][j] = (float16)(0.0f);
 #ifdef PACK_A

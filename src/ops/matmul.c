@@ -136,8 +136,10 @@ static clattn_status enqueue_scalar(clattn_call *call, const void *args) {
 
 /* ---- cpu: b packed in panels, a block of rows a group ---- */
 
-#define DEPTH 256 /* values of k that a group takes at a time, as in the kernel */
-#define MAX_ROWS 128
+#define PACK_DEPTH 256 /* values of k that a group packs */
+#define MAX_ROWS 256 /* of a group: they and a panel's values of k stay in the level-2 cache */
+#define MAX_PACKED_ROWS 128 /* where a is packed too, into local memory */
+#define PACKED_BYTES (MAX_PACKED_ROWS * 256 * sizeof(float))
 #define FEW_ROWS 8
 #define WANTED_GROUPS 16
 
@@ -168,7 +170,7 @@ static clattn_status pack_b(clattn_call *call, const clattn_product *p, int vect
     for (int64_t i = 7, step = matrix_size; i >= 0; step *= sizes[i--]) packed_lead[i] = p->b_lead[i] ? step : 0;
     const clattn_status status = clattn_packed(call, p->b, key, (size_t)(matrices * matrix_size + 1) * sizeof(float), packed, &fresh);
     if (status || !fresh) return status;
-    return clattn_run_kernel(call, "matmul", "pack", options, 3, ((size_t[]){ (size_t)panels, (size_t)clattn_ceil_div(p->k, DEPTH), (size_t)matrices }), ((size_t[]){ 1, 1, 1 }), ARG_T(p->b), ARG_BUFFER(*packed), ARG_I64(p->n), ARG_I64(p->k), ARG_I64(DEPTH), ARG_I64(p->b_k), ARG_I64(p->b_n), clattn_arg_i64x8(sizes), clattn_arg_i64x8(p->b_lead));
+    return clattn_run_kernel(call, "matmul", "pack", options, 3, ((size_t[]){ (size_t)panels, (size_t)clattn_ceil_div(p->k, PACK_DEPTH), (size_t)matrices }), ((size_t[]){ 1, 1, 1 }), ARG_T(p->b), ARG_BUFFER(*packed), ARG_I64(p->n), ARG_I64(p->k), ARG_I64(PACK_DEPTH), ARG_I64(p->b_k), ARG_I64(p->b_n), clattn_arg_i64x8(sizes), clattn_arg_i64x8(p->b_lead));
 }
 
 /* How out is cut: sums of `tile` rows by `vectors` in registers, `rows` and some panels a group, at least `groups` groups. */
@@ -184,30 +186,33 @@ static int tile_rows(int vectors, int64_t m, int sums) {
     return 16 * 6 * clattn_ceil_div(m, 6) <= 17 * m ? 6 : 4;
 }
 
-/* Rows of a group: few enough that all cores have work. The panels are shared out first: each group reads its panels once. */
+/* Rows of a group: few enough that all cores have work, and about as many in each (a tile more than `most` where that is no multiple of
+ * it). The panels are shared out first: each group reads its panels once. */
 static int64_t block_rows(const clattn_product *p, int tile, int64_t most, int64_t groups, int64_t panels) {
     int64_t rows = most;
     while (rows > 4 * tile && p->batches * panels * clattn_ceil_div(p->m, rows) < groups) rows /= 2;
-    return clattn_ceil_div(rows, tile) * tile <= MAX_ROWS ? clattn_ceil_div(rows, tile) * tile : rows / tile * tile;
+    const int64_t blocks = p->m > rows ? clattn_ceil_div(p->m, rows) : 1;
+    return clattn_ceil_div(clattn_ceil_div(p->m, blocks), tile) * tile;
 }
 
 static cut cut_of(const clattn_call *call, const clattn_product *p) {
-    const int sums = clattn_call_sums(call);
+    const int sums = clattn_call_sums(call), block = clattn_tuned(call, "block", MAX_ROWS);
     cut c = { .vectors = clattn_tuned(call, "panel", panel_vectors(p->n, sums)), .groups = clattn_tuned(call, "groups", WANTED_GROUPS) };
     c.tile = clattn_tuned(call, "tile", tile_rows(c.vectors, p->m, sums));
-    c.rows = block_rows(p, c.tile, clattn_tuned(call, "block", MAX_ROWS), c.groups, clattn_ceil_div(p->n, 16 * c.vectors));
+    const int most = p->a_k == 1 || block < MAX_PACKED_ROWS ? block : MAX_PACKED_ROWS / c.tile * c.tile;
+    c.rows = block_rows(p, c.tile, most, c.groups, clattn_ceil_div(p->n, 16 * c.vectors));
     return c;
 }
 
 static const char *cpu_refusal(const clattn_call *call, const void *args) {
     const clattn_product p = clattn_product_of(call, args);
     const cut c = cut_of(call, &p);
-    if (!clattn_call_cpu(call, MAX_ROWS * DEPTH * sizeof(float))) return "the device is not a CPU with 128 KiB of local memory";
+    if (!clattn_call_cpu(call, PACKED_BYTES)) return "the device is not a CPU with 128 KiB of local memory";
     return c.tile * c.vectors <= clattn_call_sums(call) ? NULL : "the tile has more sums than there are registers";
 }
 
 static clattn_status enqueue_cpu(clattn_call *call, const void *args) {
-    char options[96], text[160];
+    char options[96], text[160], pack_a[32] = "";
     int64_t packed_lead[8];
     clattn_buffer *packed;
     const clattn_product p = clattn_product_of(call, args);
@@ -216,7 +221,8 @@ static clattn_status enqueue_cpu(clattn_call *call, const void *args) {
     if (status) return status;
     const int64_t blocks = clattn_ceil_div(p.m, c.rows), panels = clattn_ceil_div(p.n, 16 * c.vectors);
     const int64_t shares = clattn_ceil_div(c.groups, blocks * p.batches), per_group = clattn_ceil_div(panels, shares);
-    snprintf(text, sizeof text, "%s -DROWS=%d%s", options_of(&p, c.tile, c.vectors, options), MAX_ROWS, p.a_k == 1 ? "" : " -DPACK_A");
+    if (p.a_k != 1) snprintf(pack_a, sizeof pack_a, " -DPACK_A -DROWS=%d", MAX_PACKED_ROWS);
+    snprintf(text, sizeof text, "%s%s", options_of(&p, c.tile, c.vectors, options), pack_a);
     return clattn_run_kernel(call, "matmul", "blocked", text, 3, ((size_t[]){ (size_t)blocks, (size_t)clattn_ceil_div(panels, per_group), (size_t)p.batches }), ((size_t[]){ 1, 1, 1 }), ARG_T(p.a), ARG_BUFFER(packed), ARG_T(p.bias), ARG_T(p.out), ARG_I32(p.bias != NULL), ARG_I64(p.m), ARG_I64(p.n), ARG_I64(p.k), ARG_I64(p.a_m), ARG_I64(p.a_k), clattn_arg_i64x8(p.lead), clattn_arg_i64x8(p.a_lead), clattn_arg_i64x8(packed_lead), ARG_I64(c.rows), ARG_I64(panels), ARG_I64(per_group));
 }
 
@@ -254,7 +260,7 @@ static const clattn_tunable tunables[] = {
     { "cpu_rows", "strips", "of columns, one a group", { 4, 8, 16, 32, 64 } },
     { "cpu", "panel", "vectors of 16 columns in a panel of b", { 1, 2, 4 } },
     { "cpu", "tile", "rows whose sums with a panel are in registers", { 4, 6, 8, 12 } },
-    { "cpu", "block", "rows of a group at most", { 32, 64, 128 } },
+    { "cpu", "block", "rows of a group at most", { 32, 64, 128, 256 } },
     { "cpu", "groups", "wanted at least", { 4, 8, 16, 32, 64 } },
     { "gpu_tile", "edge", "rows and columns of a group", { 64, 128 } },
     { "gpu_tile", "depth", "values of k in local memory at a time", { 8, 16 } },
