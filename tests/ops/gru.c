@@ -26,6 +26,13 @@ Test(gru, directions_and_lengths) {
         "gru x[2,3,2]:1,2,nan,nan,nan,nan,1,2,3,4,nan,nan w_ih[18,2]*0.4 w_hh[18,6]*0.4 lengths[2]:1,2 -> out h_n", "gru x[2,3,2]:1,2,nan,nan,nan,nan,1,2,3,4,nan,nan w_ih[2,18,2]*0.4 w_hh[2,18,6]*0.4 lengths[2]:1,2 bidirectional=true reset=before -> out h_n", NULL });
 }
 
+/* Groups of several times the rows that registers hold, the last one partly empty; more units than a part of the sums. */
+Test(gru, many_rows_and_units) {
+    test_cases((const char *const[]){
+        "gru x[70,4,3] w_ih[51,3]*0.4 w_hh[51,17]*0.2 b_hh[51] lengths[70]:1,0,4,2,3 -> out h_n", "gru x[37,3,3] w_ih[2,51,3]*0.4 w_hh[2,51,17]*0.2 b_hh[2,51] h0[2,37,17] lengths[37]:3,1 bidirectional=true -> out h_n",
+        "gru x[67,3,3] w_ih[51,3]*0.4 w_hh[51,17]*0.2 b_hh[51] h0[1,67,17] reset=before keep=new -> out h_n", "gru x[2,3,5] w_ih[804,5]*0.4 w_hh[804,268]*0.05 b_hh[804] -> out h_n", "gru x[33,2,5] w_ih[1539,5]*0.4 w_hh[1539,513]*0.04 reset=before -> out h_n", NULL });
+}
+
 Test(gru, outputs_independent) {
     test_outputs_independent((const char *const[]){ "gru x[5,4,3] w_ih[2,51,3]*0.4 w_hh[2,51,17]*0.2 lengths[5]:0,4,1,3,2 bidirectional=true -> out h_n", "gru x[5,4,3] w_ih[51,3]*0.4 w_hh[51,17]*0.2 reset=before -> out h_n", NULL });
 }

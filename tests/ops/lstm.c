@@ -24,6 +24,13 @@ Test(lstm, directions_and_lengths) {
         "lstm x[2,3,2]:1,2,nan,nan,nan,nan,1,2,3,4,nan,nan w_ih[24,2]*0.4 w_hh[24,6]*0.4 lengths[2]:1,2" ALL, "lstm x[2,3,2]:1,2,nan,nan,nan,nan,1,2,3,4,nan,nan w_ih[2,24,2]*0.4 w_hh[2,24,6]*0.4 lengths[2]:1,2 bidirectional=true" ALL, NULL });
 }
 
+/* Groups of several times the rows that registers hold, the last one partly empty; more units than a part of the sums. */
+Test(lstm, many_rows_and_units) {
+    test_cases((const char *const[]){
+        "lstm x[70,4,3] w_ih[68,3]*0.4 w_hh[68,17]*0.2 b_hh[68] c0[1,70,17] lengths[70]:1,0,4,2,3" ALL, "lstm x[37,3,3] w_ih[2,68,3]*0.4 w_hh[2,68,17]*0.2 b_hh[2,68] h0[2,37,17] c0[2,37,17] lengths[37]:3,1 bidirectional=true" ALL,
+        "lstm x[2,3,5] w_ih[1072,5]*0.4 w_hh[1072,268]*0.05 b_hh[1072]" ALL, "lstm x[33,2,5] w_ih[2052,5]*0.4 w_hh[2052,513]*0.04" ALL, NULL });
+}
+
 Test(lstm, outputs_independent) {
     test_outputs_independent((const char *const[]){ "lstm x[5,4,3] w_ih[2,68,3]*0.4 w_hh[2,68,17]*0.2 lengths[5]:0,4,1,3,2 bidirectional=true" ALL, "lstm x[5,4,3] w_ih[68,3]*0.4 w_hh[68,17]*0.2" ALL, NULL });
 }
