@@ -57,6 +57,7 @@ static clattn_status make_buffer(clattn_context *context, size_t size, clattn_bu
     cl_int error = CL_SUCCESS;
     cl_mem memory = allocate(context, size, &error);
     if (error != CL_SUCCESS) return clattn_fail_driver(context, error, "clCreateBuffer");
+    clattn_pages_enlarge(context, memory, size);
     *result = clattn_buffer_around(context, memory, size);
     if (*result) return CLATTN_OK;
     clReleaseMemObject(memory);

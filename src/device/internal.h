@@ -83,6 +83,9 @@ const char *clattn_driver_error_name(cl_int error);
 clattn_status clattn_device_choose(clattn_context *context, const char *spec, cl_device_id *device);
 void clattn_device_describe(cl_device_id device, clattn_device_info *info);
 
+/* pages.c: before the buffer's memory is touched. */
+void clattn_pages_enlarge(const clattn_context *context, cl_mem memory, size_t size);
+
 /* caps.c: masks context->info by `text` (NULL: the environment's CLATTN_CAPS). */
 clattn_status clattn_caps_apply(clattn_context *context, const char *text);
 

@@ -57,5 +57,7 @@ void clattn_system_touch(const char *path);
 long long clattn_system_now(void);
 /* The same as text, in UTC: "2026-11-28T15:48:03Z". */
 void clattn_system_utc(char text[24]);
+/* A hint that the memory, not touched yet, may be made of large pages. */
+void clattn_system_enlarge_pages(void *memory, size_t size);
 
 #endif

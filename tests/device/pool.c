@@ -1,5 +1,10 @@
 /* The pool of device memory, opening and closing many times, and packed weights; counted by the fault layer. */
 #include <criterion/criterion.h>
+#include <clattn/opencl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "../fault/layer.h"
 #include "../support/device.h"
@@ -83,4 +88,65 @@ Test(pool, frozen_weights_are_packed_once) {
     clattn_tensor_free(&out);
     clattn_close(&context);
     cr_expect_eq(fault.live(FAULT_BUFFERS), 0);
+}
+
+/* Whether the kernel was asked for large pages at an address: the flag "hg" of its mapping. */
+static bool large_pages_at(const void *address) {
+    char line[512];
+    bool inside = false, found = false;
+    FILE *file = fopen("/proc/self/smaps", "r");
+    cr_assert_not_null(file);
+    while (!found && fgets(line, sizeof line, file)) {
+        unsigned long long begin, end;
+        if (sscanf(line, "%llx-%llx ", &begin, &end) == 2) inside = begin <= (uintptr_t)address && (uintptr_t)address < end;
+        found = inside && strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " hg");
+    }
+    fclose(file);
+    return found;
+}
+
+/* The memory's middle as the driver maps it. */
+static bool tensor_has_large_pages(clattn_context *context, int64_t count) {
+    clattn_tensor x;
+    cr_assert_eq(clattn_tensor_create(context, &x, CLATTN_F32, 1, &count, NULL), CLATTN_OK, "%s", clattn_message(context));
+    const clattn_opencl_objects objects = clattn_opencl_get(context);
+    cl_int error;
+    char *mapped = clEnqueueMapBuffer(objects.queue, clattn_opencl_memory(&x), CL_TRUE, CL_MAP_READ, 0, (size_t)count * 4, 0, NULL, NULL, &error);
+    cr_assert_eq(error, CL_SUCCESS);
+    const bool large = large_pages_at(mapped + count * 2);
+    clEnqueueUnmapMemObject(objects.queue, clattn_opencl_memory(&x), mapped, 0, NULL, NULL);
+    clFinish(objects.queue);
+    clattn_tensor_free(&x);
+    return large;
+}
+
+Test(pool, large_buffers_get_large_pages) {
+    const bool possible = access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) == 0;
+    clattn_context *context = open_quietly();
+    cr_expect_eq(tensor_has_large_pages(context, 8 << 20), possible, "32 MiB");
+    cr_expect_not(tensor_has_large_pages(context, 100 << 10), "400 KiB");
+    clattn_close(&context);
+}
+
+/* A driver that maps nothing, or has no second queue, gives the same buffers. */
+Test(pool, large_pages_are_only_a_hint) {
+    const fault_functions fault = fault_layer();
+    static const char *const calls[] = { "clEnqueueMapBuffer", "clCreateCommandQueue" };
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        clattn_context *context = open_quietly();
+        fault.plan(calls[i], 1, 1000, CL_OUT_OF_RESOURCES);
+        clattn_tensor x;
+        float last = 0;
+        static float values[2 << 20];
+        values[(2 << 20) - 1] = 7;
+        cr_expect_eq(clattn_tensor_create(context, &x, CLATTN_F32, 1, (int64_t[]){ 2 << 20 }, values), CLATTN_OK, "%s: %s", calls[i], clattn_message(context));
+        cr_expect_gt(fault.count(calls[i]), 0, "%s was not called", calls[i]);
+        fault.plan(NULL, 0, 0, 0);
+        clattn_tensor end = clattn_tensor_sliced(&x, 0, (2 << 20) - 1, 1);
+        cr_expect_eq(clattn_tensor_read(context, &end, &last), CLATTN_OK);
+        cr_expect_eq(last, 7.0f);
+        clattn_tensor_free(&x);
+        clattn_close(&context);
+    }
+    for (int kind = 0; kind < FAULT_KINDS; kind++) cr_expect_eq(fault.live(kind), 0, "%ld objects of kind %d are left", fault.live(kind), kind);
 }

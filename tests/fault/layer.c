@@ -82,6 +82,12 @@ STATUS(clEnqueueReadBuffer, (cl_command_queue q, cl_mem m, cl_bool b, size_t o, 
 STATUS(clEnqueueWriteBuffer, (cl_command_queue q, cl_mem m, cl_bool b, size_t o, size_t s, const void *h, cl_uint n, const cl_event *e, cl_event *r), (q, m, b, o, s, h, n, e, r))
 STATUS(clEnqueueFillBuffer, (cl_command_queue q, cl_mem m, const void *v, size_t k, size_t o, size_t s, cl_uint n, const cl_event *e, cl_event *r), (q, m, v, k, o, s, n, e, r))
 
+static void *CL_API_CALL layer_clEnqueueMapBuffer(cl_command_queue q, cl_mem m, cl_bool b, cl_map_flags f, size_t o, size_t s, cl_uint n, const cl_event *e, cl_event *r, cl_int *result) {
+    const cl_int error = planned("clEnqueueMapBuffer");
+    if (error && result) *result = error;
+    return error ? NULL : next->clEnqueueMapBuffer(q, m, b, f, o, s, n, e, r, result);
+}
+
 #define OVERRIDE(name) dispatch.name = layer_##name
 #define OVERRIDE_REFERENCE(object) OVERRIDE(clRetain##object), OVERRIDE(clRelease##object)
 
@@ -100,7 +106,7 @@ FAULT_EXPORT cl_int CL_API_CALL clInitLayer(cl_uint entries, const cl_icd_dispat
     OVERRIDE_REFERENCE(Context), OVERRIDE_REFERENCE(CommandQueue), OVERRIDE_REFERENCE(MemObject), OVERRIDE_REFERENCE(Program), OVERRIDE_REFERENCE(Kernel);
     OVERRIDE(clCreateContext), OVERRIDE(clCreateCommandQueue), OVERRIDE(clCreateBuffer), OVERRIDE(clCreateProgramWithSource), OVERRIDE(clCreateProgramWithBinary);
     OVERRIDE(clCreateKernel), OVERRIDE(clBuildProgram), OVERRIDE(clGetProgramInfo), OVERRIDE(clGetKernelWorkGroupInfo), OVERRIDE(clSetKernelArg), OVERRIDE(clFinish);
-    OVERRIDE(clEnqueueNDRangeKernel), OVERRIDE(clEnqueueReadBuffer), OVERRIDE(clEnqueueWriteBuffer), OVERRIDE(clEnqueueFillBuffer);
+    OVERRIDE(clEnqueueNDRangeKernel), OVERRIDE(clEnqueueReadBuffer), OVERRIDE(clEnqueueWriteBuffer), OVERRIDE(clEnqueueFillBuffer), OVERRIDE(clEnqueueMapBuffer);
     *entries_ret = (cl_uint)known;
     *result = &dispatch;
     return CL_SUCCESS;
