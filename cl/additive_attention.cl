@@ -6,8 +6,8 @@
  *     log2(e) score = sum_d w'_d / (1 + 2^(L (q_d + k_d) + b'_d)) - w'_d / 2,
  * where e^2z = 2^(L q + b') * 2^(L k): the exponentials are taken once per element of query and key, not per pair. Two
  * terms share a divide, w1/u1 + w2/u2 = (w1 u2 + w2 u1) / (u1 u2), with the u clamped so that their product stays finite:
- * past the clamp tanh is 1 in f32. With 1/w folded in, v = u/w, it is (v1 + v2) / (v1 v2). The halves w'/2 are taken off per block, so
- * that sums stay small.
+ * past the clamp tanh is 1 in f32. With 1/w folded in, v = u/w, it is (v1 + v2) / (v1 v2), and where the exponents are small four terms
+ * share a divide. The halves w'/2 are taken off per block, so that sums stay small.
  *
  * A power is exact to f32 while its exponent is within +-LIMIT. Rows and blocks with larger (or NaN) elements are marked
  * by the passes before, and pairs with them take the exponential of the sum instead, which is right for any values.
@@ -19,14 +19,18 @@
 #define LARGEST 0x1p60f
 
 /* How a block of queries and a row of keys may meet, the larger of their marks: with the weights folded into the queries' powers, where
- * all exponents are within +-NEAR and the queries' side within FOLDED_MOST, so that the product of two terms stays finite without a clamp;
- * clamped; or by the exponential of the sum. */
-#define FOLDED 0
-#define CLAMPED 1
-#define ANY 2
+ * all exponents are within +-NEAR and the queries' side within FOLDED_MOST, so that the product of two terms stays finite without a clamp,
+ * or with CLOSE and QUADS_MOST that of four; clamped; or by the exponential of the sum. */
+#define QUADS 0
+#define FOLDED 1
+#define CLAMPED 2
+#define ANY 3
+#define CLOSE 13.0f
+#define QUADS_MOST 0x1p17f
 #define NEAR 24.0f
 #define FOLDED_MOST 0x1p36f
-#define PADDING 0x1p62f /* in the place of 1/w of a weight that does not exist: of its term nothing is left in f32 */
+/* In the place of 1/w where there is no element: what is left of its term, 2^-30, is the same for every key. */
+#define PADDING 0x1p30f
 
 /* A mask's strides are in a long4 from axis 0. */
 INLINE bool kept(__global const uchar *mask, long4 strides, long i, long j, long k) {
@@ -78,30 +82,36 @@ SINGLE void prepare(IN(scale), IN(bias), OUT(prepared), const long size, const l
 #endif
 
 #ifdef KERNEL_before
+/* beyond[mark]: where that mark is not enough. */
+INLINE int mark_of(const int16 *beyond) {
+    return any(beyond[CLAMPED]) ? ANY : any(beyond[FOLDED]) ? CLAMPED : any(beyond[QUADS]) ? FOLDED : QUADS;
+}
+
 /* 2^(x L + b) with the exponent in two parts, so that a power times the power of the opposite is 1 to f32. */
-INLINE float16 power(float16 x, float factor, float16 b, int16 *far, int16 *large) {
+INLINE float16 power(float16 x, float factor, float16 b, int16 *beyond) {
     const float16 product = x * factor, low = fma(x, (float16)(factor), -product);
     const float16 sum = product + b, back = sum - product, error = (product - (sum - back)) + (b - back);
-    *far |= !(fabs(sum) <= NEAR);
-    *large |= !(fabs(sum) <= LIMIT);
+    beyond[QUADS] |= !(fabs(sum) <= CLOSE);
+    beyond[FOLDED] |= !(fabs(sum) <= NEAR);
+    beyond[CLAMPED] |= !(fabs(sum) <= LIMIT);
     return exp2_16(sum) * fma(low + error, (float16)(LN2), (float16)(1.0f));
 }
 
 /* One row of keys; rows from `length` on are padding: zeros, never marked. */
 INLINE int key_row(__global const float *from, __global float *to, bool exists, long size, long padded, float factor) {
-    int16 far = (int16)(0), large = (int16)(0);
+    int16 beyond[3] = { (int16)(0), (int16)(0), (int16)(0) };
     for (long d = 0; d < padded; d += 16) {
         const int count = exists ? (int)min(size - d, 16L) : 0;
         const float16 x = count == 16 ? vload16(0, from + d) : load_some(from + d, count, 0.0f);
-        const float16 p = power(x, factor, (float16)(0.0f), &far, &large);
+        const float16 p = power(x, factor, (float16)(0.0f), beyond);
         vstore16(select((float16)(0.0f), p, lanes16() < count), 0, to + d);
     }
-    return any(large) ? ANY : any(far) ? CLAMPED : FOLDED;
+    return mark_of(beyond);
 }
 
 /* 16 queries transposed to vectors along them: themselves, their powers, and these divided by the weights. */
 INLINE int query_block(__global const float *from, __global const float *scale, __global const float *bias, __global float *powers, __global float *folded, __global float *plain, int rows, long size, long padded, float factor) {
-    int16 far = (int16)(0), large = (int16)(0);
+    int16 beyond[3] = { (int16)(0), (int16)(0), (int16)(0) };
     for (long d = 0; d < padded; d += 16) {
         const int count = (int)min(size - d, 16L);
         float16 a[16];
@@ -112,14 +122,16 @@ INLINE int query_block(__global const float *from, __global const float *scale, 
         transpose_16(a);
         ROLL for (int i = 0; i < 16; i++) {
             const float w = i >= count ? 1.0f : scale ? scale[d + i] * -TWO_LOG2E : -TWO_LOG2E, b = i < count && bias ? bias[d + i] * TWO_LOG2E : 0.0f, inverse = 1.0f / w;
-            const float16 p = power(a[i], factor, (float16)(b), &far, &large);
-            far |= (int16)(!(fabs(inverse) <= FOLDED_MOST && fabs(w) <= FOLDED_MOST)) | !(p * fabs(inverse) <= FOLDED_MOST);
+            const float16 p = power(a[i], factor, (float16)(b), beyond);
+            const float most = fmax(fabs(inverse), fabs(w)); /* a NaN of w stays one of p * inverse */
+            beyond[QUADS] |= !(p * fabs(inverse) <= QUADS_MOST) | (int16)(most > QUADS_MOST ? -1 : 0);
+            beyond[FOLDED] |= !(p * fabs(inverse) <= FOLDED_MOST) | (int16)(most > FOLDED_MOST ? -1 : 0);
             vstore16(a[i], d + i, plain);
             vstore16(p, d + i, powers);
             vstore16(i < count ? p * inverse : (float16)(0.0f), d + i, folded);
         }
     }
-    return any(large) ? ANY : any(far) ? CLAMPED : FOLDED;
+    return mark_of(beyond);
 }
 
 /* The first group prepares the weights, the next `key_groups` a row of keys each, the others a block of 16 queries each. */
@@ -164,56 +176,56 @@ SINGLE void pad(IN(x), OUT(y), const long size, const long padded) {
 #define VECTORS 2
 #endif
 
-/* Scores of KEYS keys with 16 queries from the powers divided by the weights. */
-INLINE void scores_folded(__global const float *q, __global const float *k, __global const float *prepared, long padded, __local float16 *s) {
-    __global const float *ones = prepared + 2 * padded;
-    float16 total[KEYS];
-#pragma unroll
-    for (int i = 0; i < KEYS; i++) total[i] = (float16)(0.0f);
-    for (long v = 0; v < padded / 16; v++) {
-        float16 part[KEYS];
-#pragma unroll
-        for (int i = 0; i < KEYS; i++) part[i] = (float16)(prepared[3 * padded + v]);
-        for (long d = v * 16; d < v * 16 + 16; d += 2) {
-            const float16 q0 = vload16(d, q), q1 = vload16(d + 1, q), w0 = (float16)(ones[d]), w1 = (float16)(ones[d + 1]);
-#pragma unroll
-            for (int i = 0; i < KEYS; i++) {
-                const float16 u0 = fma(q0, (float16)(k[i * padded + d]), w0), u1 = fma(q1, (float16)(k[i * padded + d + 1]), w1);
-                part[i] += (u0 + u1) / (u0 * u1);
-            }
-        }
-#pragma unroll
-        for (int i = 0; i < KEYS; i++) total[i] += part[i];
+#define UNROLL _Pragma("unroll")
+/* Scores of KEYS keys with 16 queries, `step` elements at a time: LOADS once for all keys, TERMS for each, the i-th, whose row begins
+ * at `row`. */
+#define SCORES(name, step, LOADS, TERMS)                                                                               \
+    INLINE void name(__global const float *q, __global const float *k, __global const float *prepared, long padded, __local float16 *s) { \
+        float16 total[KEYS];                                                                                           \
+        UNROLL for (int i = 0; i < KEYS; i++) total[i] = (float16)(0.0f);                                              \
+        for (long v = 0; v < padded / 16; v++) {                                                                       \
+            float16 part[KEYS];                                                                                        \
+            UNROLL for (int i = 0; i < KEYS; i++) part[i] = (float16)(prepared[3 * padded + v]);                       \
+            for (long d = v * 16; d < v * 16 + 16; d += step) {                                                        \
+                LOADS;                                                                                                 \
+                UNROLL for (int i = 0; i < KEYS; i++) {                                                                \
+                    __global const float *row = k + i * padded + d;                                                    \
+                    part[i] += TERMS;                                                                                  \
+                }                                                                                                      \
+            }                                                                                                          \
+            UNROLL for (int i = 0; i < KEYS; i++) total[i] += part[i];                                                 \
+        }                                                                                                              \
+        UNROLL for (int i = 0; i < KEYS; i++) s[i] = total[i];                                                         \
     }
-#pragma unroll
-    for (int i = 0; i < KEYS; i++) s[i] = total[i];
+
+/* w0 / u0 + w1 / u1, the u = 1 + a product of powers; of the folded ones 1 / v0 + 1 / v1, and two such pairs. */
+INLINE float16 clamped_terms(float16 u0, float16 u1, float w0, float w1) {
+    u0 = VMIN(u0, (float16)(LARGEST));
+    u1 = VMIN(u1, (float16)(LARGEST));
+    return fma((float16)(w0), u1, w1 * u0) / (u0 * u1);
 }
 
-/* Scores of KEYS keys with 16 queries from the powers. */
-INLINE void scores_fast(__global const float *q, __global const float *k, __global const float *prepared, long padded, __local float16 *s) {
-    float16 total[KEYS];
-#pragma unroll
-    for (int i = 0; i < KEYS; i++) total[i] = (float16)(0.0f);
-    for (long v = 0; v < padded / 16; v++) {
-        float16 part[KEYS];
-#pragma unroll
-        for (int i = 0; i < KEYS; i++) part[i] = (float16)(prepared[3 * padded + v]);
-        for (long d = v * 16; d < v * 16 + 16; d += 2) {
-            const float16 q0 = vload16(d, q), q1 = vload16(d + 1, q), w0 = (float16)(prepared[d]), w1 = (float16)(prepared[d + 1]);
-#pragma unroll
-            for (int i = 0; i < KEYS; i++) {
-                float16 u0 = fma(q0, (float16)(k[i * padded + d]), (float16)(1.0f)), u1 = fma(q1, (float16)(k[i * padded + d + 1]), (float16)(1.0f));
-                u0 = VMIN(u0, (float16)(LARGEST));
-                u1 = VMIN(u1, (float16)(LARGEST));
-                part[i] += fma(w0, u1, w1 * u0) / (u0 * u1);
-            }
-        }
-#pragma unroll
-        for (int i = 0; i < KEYS; i++) total[i] += part[i];
-    }
-#pragma unroll
-    for (int i = 0; i < KEYS; i++) s[i] = total[i];
+INLINE float16 two_terms(float16 v0, float16 v1) {
+    return (v0 + v1) / (v0 * v1);
 }
+
+INLINE float16 four_terms(float16 v0, float16 v1, float16 v2, float16 v3) {
+    const float16 first = v0 * v1, second = v2 * v3;
+    return fma(v0 + v1, second, (v2 + v3) * first) / (first * second);
+}
+
+#define POWERS(d) vload16(d, q)
+#define FOLDED_TERM(q, i, w) fma(q, (float16)(row[i]), w)
+SCORES(scores_fast, 2, const float16 q0 = POWERS(d) COMMA q1 = POWERS(d + 1) COMMA one = (float16)(1.0f), clamped_terms(FOLDED_TERM(q0, 0, one), FOLDED_TERM(q1, 1, one), prepared[d], prepared[d + 1]))
+#define INVERSE(d) (float16)(prepared[2 * padded + (d)])
+SCORES(scores_folded, 2, const float16 q0 = POWERS(d) COMMA q1 = POWERS(d + 1) COMMA w0 = INVERSE(d) COMMA w1 = INVERSE(d + 1), two_terms(FOLDED_TERM(q0, 0, w0), FOLDED_TERM(q1, 1, w1)))
+#ifdef FEW_REGISTERS
+#define scores_quads scores_folded
+#else
+SCORES(scores_quads, 4,
+       const float16 q0 = POWERS(d) COMMA q1 = POWERS(d + 1) COMMA q2 = POWERS(d + 2) COMMA q3 = POWERS(d + 3) COMMA w0 = INVERSE(d) COMMA w1 = INVERSE(d + 1) COMMA w2 = INVERSE(d + 2) COMMA w3 = INVERSE(d + 3),
+       four_terms(FOLDED_TERM(q0, 0, w0), FOLDED_TERM(q1, 1, w1), FOLDED_TERM(q2, 2, w2), FOLDED_TERM(q3, 3, w3)))
+#endif
 
 /* Scores of one key with 16 queries for any values. */
 INLINE float16 score_any(__global const float *q, __global const float *k, __global const float *prepared, long size, long padded, float factor) {
@@ -325,7 +337,8 @@ SINGLE void attend(IN(powers), IN(folded), IN(plain), IN_INT(query_marks), IN(ke
             const long row = batch * key_rows + k0 + k;
             int mark = query_marks[n];
             for (int i = 0; i < ROWS; i++) mark = max(mark, key_marks[row + i]);
-            if (mark == FOLDED) ROLL for (int i = 0; i < ROWS; i += KEYS) scores_folded(folded, key_powers + (row + i) * padded, prepared, padded, s + k + i);
+            if (mark == QUADS) ROLL for (int i = 0; i < ROWS; i += KEYS) scores_quads(folded, key_powers + (row + i) * padded, prepared, padded, s + k + i);
+            else if (mark == FOLDED) ROLL for (int i = 0; i < ROWS; i += KEYS) scores_folded(folded, key_powers + (row + i) * padded, prepared, padded, s + k + i);
             else if (mark == CLAMPED) ROLL for (int i = 0; i < ROWS; i += KEYS) scores_fast(powers, key_powers + (row + i) * padded, prepared, padded, s + k + i);
             else for (int i = 0; i < ROWS; i++) s[k + i] = score_any(plain, key + (batch * keys + min(k0 + k + i, keys - 1)) * size, prepared, size, padded, factor);
         }

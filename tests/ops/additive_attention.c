@@ -86,6 +86,15 @@ Test(additive_attention, some_rows_of_any_magnitude) {
         "additive_attention query[1,4,2]:1,300,-2 value[1,6,3] key[1,6,2]:0.5,-300,2,-1 scale[2]" EVERY, SOME " bias[33]*30" EVERY, SOME " bias[33]:1,nan,2 -> out", SOME " bias[33] inner_scale=20" EVERY, SOME " inner_scale=-0.001" EVERY, STEP " bias[33]*30" EVERY, STEP " inner_scale=20" EVERY, NULL });
 }
 
+/* Terms four, two and one to a divide: on both sides of where the product of four would no longer be finite. */
+Test(additive_attention, terms_that_share_a_divide) {
+    test_cases((const char *const[]){
+        SOME "*4.4 -> out weights lse", SOME "*4.6 -> out weights lse", "additive_attention query[1,40,35]*3 value[1,70,16] key[1,70,35]*3 scale[35]" EVERY, "additive_attention query[1,40,33]*6 value[1,70,16] key[1,70,33]*4 scale[33]" EVERY,
+        "additive_attention query[1,20,33]*0.001 value[1,70,16] key[1,70,33]:4.5,-4.5 scale[33]:2.65e-6" EVERY, "additive_attention query[1,20,33]:4.5,-4.5,4.5 value[1,70,16] key[1,70,33]:4.5,4.5,-4.5,-4.5 scale[33]:0.06,-0.06" EVERY,
+        "additive_attention query[1,20,64]:4.5 value[1,70,16] key[1,70,64]:4.5 scale[64]:0.0225" EVERY, "additive_attention query[1,20,64]:4.5 value[1,70,16] key[1,70,64]:-4.5,4.49 scale[64]:40000,-39999" EVERY,
+        "additive_attention query[1,20,33]*0.1 value[1,70,16] key[1,70,33]*0.1 scale[33]:1,-1" EVERY, "additive_attention query[1,20,18] value[1,70,16] key[1,70,18] scale[18]:1e-4" EVERY, STEP "*4.5" EVERY, NULL });
+}
+
 Test(additive_attention, f16) {
     test_cases_f16((const char *const[]){
         "additive_attention query[2,35,20] value[2,70,20] scale[20] causal=true" EVERY, "additive_attention query[1,33,64] value[1,40,64] scale[64] bias[64]" ALL, "additive_attention query[1,17,33] value[1,40,17] key[1,40,33] key_mask[1,40]" ALL, "additive_attention query[1,9,40] value[1,40,300] key[1,40,40]" ALL,
