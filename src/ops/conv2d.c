@@ -115,18 +115,19 @@ static int64_t tiles(const clattn_call *call, const plan *p) {
 
 /* ---- blocks: vectors along output channels ---- */
 
-/* Register tiles, pixels x vectors: each vector of weights is used for many pixels, and of 32 registers no more than half hold sums,
- * which suits more compilers than all of them. What a row's end and the last channels waste decides, among those that a setting
- * leaves. */
+/* Register tiles, pixels x vectors: each vector of weights is used for many pixels, and with two of them each pixel twice, as a core
+ * with two FMA a cycle has no more loads than that: not by Intel's runtime, whose compiler then leaves sums in memory. What a row's end
+ * and the last channels waste decides, among those that a setting leaves. */
 static void choose_tile(plan *p, const clattn_call *call, int64_t cols, int64_t outputs) {
-    static const int tiles[][2] = { { 14, 1 }, { 16, 1 }, { 12, 1 }, { 10, 1 }, { 8, 2 }, { 8, 1 }, { 7, 2 }, { 7, 1 }, { 6, 1 }, { 5, 1 }, { 4, 4 }, { 4, 2 }, { 4, 1 } };
+    static const int tiles[][2] = { { 14, 2 }, { 12, 2 }, { 10, 2 }, { 14, 1 }, { 16, 1 }, { 12, 1 }, { 10, 1 }, { 8, 2 }, { 8, 1 }, { 7, 2 }, { 7, 1 }, { 6, 1 }, { 5, 1 }, { 4, 4 }, { 4, 2 }, { 4, 1 } };
     const int wanted_pixels = clattn_tuned(call, "pixels", 0), wanted_vectors = clattn_tuned(call, "vectors", 0);
+    const int sums = strstr(clattn_call_device(call)->platform, "Intel") && clattn_call_sums(call) > 16 ? 16 : clattn_call_sums(call);
     int64_t least = INT64_MAX;
     p->pixels = wanted_pixels ? wanted_pixels : 16; /* refused where no tile of the list fits */
     p->vectors = wanted_vectors ? wanted_vectors : 1;
     for (size_t i = 0; i < CLATTN_COUNT(tiles); i++) {
         const int pixels = tiles[i][0], vectors = tiles[i][1];
-        if (pixels * vectors > clattn_call_sums(call)) continue;
+        if (pixels * vectors > sums) continue;
         if ((wanted_pixels && pixels != wanted_pixels) || (wanted_vectors && vectors != wanted_vectors)) continue;
         const int64_t cost = clattn_ceil_div(cols, pixels) * clattn_ceil_div(outputs, 16 * vectors) * (pixels * vectors + vectors + 2);
         if (cost >= least) continue;
