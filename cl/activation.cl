@@ -9,7 +9,10 @@ SINGLE void vectors(IN_PLACE_STORED(x), OUT_PLACE_STORED(out), const long count,
     SHIFT(out);
     const long first = get_group_id(0) * per_group, last = min(count, first + per_group), whole = first + (last - first) / 16 * 16;
     if (STREAMS(out + first))
-        for (long i = first; i < whole; i += 16) STREAM_16(activate_16(LOAD_16(x + i), KIND), out + i);
+        for (long i = first; i < whole; i += 16) {
+            PREFETCH(x + i + AHEAD);
+            STREAM_16(activate_16(LOAD_16(x + i), KIND), out + i);
+        }
     else
         for (long i = first; i < whole; i += 16) STORE_16(activate_16(LOAD_16(x + i), KIND), out + i);
     if (whole < last) store_some_stored(activate_16(load_some_stored(x + whole, (int)(last - whole), 0.0f), KIND), (int)(last - whole), out + whole);

@@ -22,7 +22,11 @@
 #define ROW(x16, y16, x1, y1)                                                                                          \
     {                                                                                                                  \
         if (STREAMS(to))                                                                                               \
-            for (long i = 0; i < whole; i += 16) STREAM_16(RESULT(x16, y16), to + i);                                  \
+            for (long i = 0; i < whole; i += 16) {                                                                     \
+                PREFETCH(x + i + AHEAD);                                                                               \
+                PREFETCH(y + i + AHEAD);                                                                               \
+                STREAM_16(RESULT(x16, y16), to + i);                                                                   \
+            }                                                                                                          \
         else                                                                                                           \
             for (long i = 0; i < whole; i += 16) STORE_16(RESULT(x16, y16), to + i);                                   \
         for (long i = whole; i < some; i++) STORE_1(RESULT(x1, y1), to + i);                                           \
