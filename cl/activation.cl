@@ -10,7 +10,7 @@ SINGLE void vectors(IN_PLACE_STORED(x), OUT_PLACE_STORED(out), const long count,
     const long first = get_group_id(0) * per_group, last = min(count, first + per_group), whole = first + (last - first) / 16 * 16;
     if (STREAMS(out + first))
         for (long i = first; i < whole; i += 16) {
-            PREFETCH(x + i + AHEAD);
+            PREFETCH(x + i + FETCHED_AHEAD);
             STREAM_16(activate_16(LOAD_16(x + i), KIND), out + i);
         }
     else

@@ -45,7 +45,7 @@
 #endif
 
 /* Elements fetched ahead of a loop over memory with more than a few instructions a line: fewer lines would be on their way at a time. */
-#define AHEAD 1024
+#define FETCHED_AHEAD 1024
 
 /* Faster than fmax on CPUs; a NaN in `a` is dropped. */
 #define VMAX(a, b) ((a) > (b) ? (a) : (b))

@@ -23,8 +23,8 @@
     {                                                                                                                  \
         if (STREAMS(to))                                                                                               \
             for (long i = 0; i < whole; i += 16) {                                                                     \
-                PREFETCH(x + i + AHEAD);                                                                               \
-                PREFETCH(y + i + AHEAD);                                                                               \
+                PREFETCH(x + i + FETCHED_AHEAD);                                                                       \
+                PREFETCH(y + i + FETCHED_AHEAD);                                                                       \
                 STREAM_16(RESULT(x16, y16), to + i);                                                                   \
             }                                                                                                          \
         else                                                                                                           \

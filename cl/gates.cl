@@ -42,7 +42,7 @@ INLINE float pool_block(__global const STORED *x, int n, float *largest) {
 #pragma unroll
         for (int j = 0; j < 4; j++) {
             const float16 v = LOAD_16(x + i + 16 * j);
-            PREFETCH(x + i + 16 * j + AHEAD);
+            PREFETCH(x + i + 16 * j + FETCHED_AHEAD);
             s[j] += v;
             m[j] = VMAX(m[j], v);
         }

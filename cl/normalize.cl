@@ -60,7 +60,7 @@ INLINE void finish_span(__global const STORED *in, __global STORED *to, long len
     long i = 0;
     if (STREAMS(to))
         for (; i + 16 <= length; i += 16) {
-            PREFETCH(in + i + AHEAD); /* of the next row */
+            PREFETCH(in + i + FETCHED_AHEAD); /* of the next row */
             STREAM_16(finish(LOAD_16(in + i), mean, more, scale, GAMMAS(i, 16), BETAS(i, 16)), to + i);
         }
     else
