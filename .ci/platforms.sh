@@ -38,7 +38,7 @@ vendor_install() {
     VENDOR_PREFIX=$platforms/vendor/root && PTXAS=$(nvidia_tool ptxas nvidia-cuda-nvcc-cu12) && NVDISASM=$(nvidia_tool nvdisasm nvidia-cuda-nvdisasm) && export VENDOR_PREFIX PTXAS NVDISASM
 }
 
-# Drivers without a cache of their own: the tests use clattn's.
+# CLATTN_TEST_CACHE: the kernels of the tests go into clattn's own cache.
 on_intel() {
     env CLATTN_TEST_CACHE=1 LD_LIBRARY_PATH="$platforms/intel/lib" OCL_ICD_VENDORS="$platforms/icd-intel" "$@"
 }

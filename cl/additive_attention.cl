@@ -215,16 +215,16 @@ INLINE float16 four_terms(float16 v0, float16 v1, float16 v2, float16 v3) {
 }
 
 #define POWERS(d) vload16(d, q)
-#define FOLDED_TERM(q, i, w) fma(q, (float16)(row[i]), w)
-SCORES(scores_fast, 2, const float16 q0 = POWERS(d) COMMA q1 = POWERS(d + 1) COMMA one = (float16)(1.0f), clamped_terms(FOLDED_TERM(q0, 0, one), FOLDED_TERM(q1, 1, one), prepared[d], prepared[d + 1]))
+#define TERM(q, i, w) fma(q, (float16)(row[i]), w)
+SCORES(scores_clamped, 2, const float16 q0 = POWERS(d) COMMA q1 = POWERS(d + 1) COMMA one = (float16)(1.0f), clamped_terms(TERM(q0, 0, one), TERM(q1, 1, one), prepared[d], prepared[d + 1]))
 #define INVERSE(d) (float16)(prepared[2 * padded + (d)])
-SCORES(scores_folded, 2, const float16 q0 = POWERS(d) COMMA q1 = POWERS(d + 1) COMMA w0 = INVERSE(d) COMMA w1 = INVERSE(d + 1), two_terms(FOLDED_TERM(q0, 0, w0), FOLDED_TERM(q1, 1, w1)))
+SCORES(scores_folded, 2, const float16 q0 = POWERS(d) COMMA q1 = POWERS(d + 1) COMMA w0 = INVERSE(d) COMMA w1 = INVERSE(d + 1), two_terms(TERM(q0, 0, w0), TERM(q1, 1, w1)))
 #ifdef FEW_REGISTERS
 #define scores_quads scores_folded
 #else
 SCORES(scores_quads, 4,
        const float16 q0 = POWERS(d) COMMA q1 = POWERS(d + 1) COMMA q2 = POWERS(d + 2) COMMA q3 = POWERS(d + 3) COMMA w0 = INVERSE(d) COMMA w1 = INVERSE(d + 1) COMMA w2 = INVERSE(d + 2) COMMA w3 = INVERSE(d + 3),
-       four_terms(FOLDED_TERM(q0, 0, w0), FOLDED_TERM(q1, 1, w1), FOLDED_TERM(q2, 2, w2), FOLDED_TERM(q3, 3, w3)))
+       four_terms(TERM(q0, 0, w0), TERM(q1, 1, w1), TERM(q2, 2, w2), TERM(q3, 3, w3)))
 #endif
 
 /* Scores of one key with 16 queries for any values. */
@@ -339,7 +339,7 @@ SINGLE void attend(IN(powers), IN(folded), IN(plain), IN_INT(query_marks), IN(ke
             for (int i = 0; i < ROWS; i++) mark = max(mark, key_marks[row + i]);
             if (mark == QUADS) ROLL for (int i = 0; i < ROWS; i += KEYS) scores_quads(folded, key_powers + (row + i) * padded, prepared, padded, s + k + i);
             else if (mark == FOLDED) ROLL for (int i = 0; i < ROWS; i += KEYS) scores_folded(folded, key_powers + (row + i) * padded, prepared, padded, s + k + i);
-            else if (mark == CLAMPED) ROLL for (int i = 0; i < ROWS; i += KEYS) scores_fast(powers, key_powers + (row + i) * padded, prepared, padded, s + k + i);
+            else if (mark == CLAMPED) ROLL for (int i = 0; i < ROWS; i += KEYS) scores_clamped(powers, key_powers + (row + i) * padded, prepared, padded, s + k + i);
             else for (int i = 0; i < ROWS; i++) s[k + i] = score_any(plain, key + (batch * keys + min(k0 + k + i, keys - 1)) * size, prepared, size, padded, factor);
         }
         float16 larger = m;

@@ -46,10 +46,10 @@ SINGLE void sequence(IN(gi), IN(packed), IN(b_hh), IN(h0), IN_INT(lengths), OUT(
 #endif
         for (long unit = 0; unit < width; unit += 16) {
             __global const float *block = packed + unit * GATES * H;
-            fetch_inputs(inputs, unit, H);
 #ifdef RESET_BEFORE
             SUMS(1, 2, gated)
 #else
+            fetch_inputs(inputs, unit, H);
             SUMS(3, 0, now)
 #endif
             ROLLED for (int i = 0; i < GROUP; i++) {
