@@ -56,7 +56,8 @@ typedef struct clattn_open_params {
     const struct clattn_opencl_objects *opencl;
     clattn_log_fn log; /* NULL: nothing is told */
     void *log_user; /* given to `log` */
-    /* Directory of the kernel cache. NULL: CLATTN_CACHE_DIR, else XDG_CACHE_HOME/clattn, else HOME/.cache/clattn. */
+    /* Directory of the kernel cache. NULL: CLATTN_CACHE_DIR, else XDG_CACHE_HOME/clattn, else HOME/.cache/clattn. On PoCL a context
+     * that closes while others are open adds nothing: there only PoCL's own cache keeps what it has built. */
     const char *cache_directory;
     bool no_cache; /* neither read nor written */
     uint64_t cache_limit; /* bytes; 0: 256 MiB. When entries are added, the least recently used above it are removed */

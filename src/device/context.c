@@ -72,6 +72,36 @@ static void choose_tuning(clattn_context *context, const clattn_open_params *par
     context->tuning.file = clattn_tuning_file(named, context->cache_directory);
 }
 
+bool clattn_context_on_pocl(const clattn_context *context) {
+    return strstr(context->info.platform, "Portable Computing") != NULL;
+}
+
+/* Contexts open on PoCL, under the process's lock. When one thread asks PoCL 3.1 for the binary of a kernel while another launches
+ * the same kernel, even in another cl_context, PoCL can fail an assertion of its own (pocl_release_dlhandle_cache) and end the
+ * process. */
+static size_t open_on_pocl;
+
+static void count(clattn_context *context, bool open) {
+    if (open ? !clattn_context_on_pocl(context) : !context->counted) return;
+    clattn_system_lock();
+    context->counted = open;
+    if (open) open_on_pocl++;
+    else open_on_pocl--;
+    clattn_system_unlock();
+}
+
+bool clattn_context_hold_alone(const clattn_context *context) {
+    if (!context->counted) return true;
+    clattn_system_lock();
+    if (open_on_pocl == 1) return true;
+    clattn_system_unlock();
+    return false;
+}
+
+void clattn_context_release_alone(const clattn_context *context) {
+    if (context->counted) clattn_system_unlock();
+}
+
 clattn_status clattn_open(clattn_context **result, const clattn_open_params *params) {
     static const clattn_open_params defaults = { 0 };
     if (!result) return CLATTN_ERROR_ARGUMENT;
@@ -87,6 +117,7 @@ clattn_status clattn_open(clattn_context **result, const clattn_open_params *par
     if (!params->no_cache) context->cache_directory = clattn_cache_directory(params->cache_directory);
     context->cache_limit = params->cache_limit ? params->cache_limit : DEFAULT_CACHE_LIMIT;
     choose_tuning(context, params);
+    count(context, true);
     context->opened = true;
     return CLATTN_OK;
 }
@@ -107,6 +138,7 @@ void clattn_close(clattn_context **pointer) {
     free(context->pending);
     if (context->last) clReleaseEvent(context->last);
     if (context->queue) clReleaseCommandQueue(context->queue);
+    count(context, false);
     if (context->context) clReleaseContext(context->context);
     free_list(context->checks);
     free_list(context->tuning.settings);

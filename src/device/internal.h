@@ -46,6 +46,7 @@ struct clattn_context {
     bool out_of_order;
     bool opened;
     bool owned; /* the cl_context is clattn's own */
+    bool counted; /* among those that must not launch while another asks for binaries */
     bool gemm_used;
     cl_event last; /* out-of-order queues: clattn's previous command */
     cl_event *pending;
@@ -88,6 +89,13 @@ void clattn_pages_enlarge(const clattn_context *context, cl_mem memory, size_t s
 
 /* caps.c: masks context->info by `text` (NULL: the environment's CLATTN_CAPS). */
 clattn_status clattn_caps_apply(clattn_context *context, const char *text);
+
+/* context.c */
+bool clattn_context_on_pocl(const clattn_context *context);
+/* False when another context of the process may launch kernels on a driver that must not be asked for binaries meanwhile. Once
+ * true, no other opens until the release. */
+bool clattn_context_hold_alone(const clattn_context *context);
+void clattn_context_release_alone(const clattn_context *context);
 
 /* program.c */
 clattn_status clattn_program_get(clattn_context *context, const char *source, const char *kernel, const char *options, clattn_program **program);

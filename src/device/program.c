@@ -193,11 +193,15 @@ static unsigned char *binary_of(const clattn_context *context, cl_program progra
     return NULL;
 }
 
-static void program_save(clattn_context *context, const clattn_program *program) {
+/* Left unsaved where the driver must not be asked now. */
+static void program_save(clattn_context *context, clattn_program *program) {
     const clattn_source *source = find_source(program->source);
     char options[OPTIONS_SIZE];
     size_t size = 0;
+    if (!clattn_context_hold_alone(context)) return;
+    program->unsaved = false;
     unsigned char *binary = full_options(context, program, options) ? binary_of(context, program->program, &size) : NULL;
+    clattn_context_release_alone(context);
     char *key = binary ? key_of(context, program, source, options) : NULL;
     if (key) clattn_cache_store(context, key, binary, size);
     free(binary);
@@ -210,7 +214,6 @@ void clattn_programs_save(clattn_context *context) {
     if (context->aside) return;
     for (clattn_program *program = context->programs; program; program = program->next) {
         if (!program->unsaved || !program->launched) continue;
-        program->unsaved = false;
         program_save(context, program);
         any = true;
     }
@@ -224,7 +227,7 @@ void clattn_kernels_keep(clattn_context *context) {
 /* PoCL compiles each kernel once more to give its binary, which would double the time to a first result; its own cache keeps what
  * a killed process has built. */
 void clattn_programs_save_early(clattn_context *context) {
-    if (!strstr(context->info.platform, "Portable Computing")) clattn_programs_save(context);
+    if (!clattn_context_on_pocl(context)) clattn_programs_save(context);
 }
 
 void clattn_programs_free(clattn_context *context) {

@@ -241,6 +241,28 @@ Test(cache, refused_by_the_driver) {
     }
 }
 
+static int count_entries(void) {
+    int count = 0;
+    DIR *listing = opendir(scratch_directory());
+    for (struct dirent *d; (d = readdir(listing));) count += is_entry(d->d_name);
+    closedir(listing);
+    return count;
+}
+
+/* PoCL is not asked for a binary while another context may launch; the last context saves. */
+Test(cache, two_contexts) {
+    clattn_context *contexts[2];
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(clattn_open(&contexts[i], &(clattn_open_params){ .cache_directory = scratch_directory() }), CLATTN_OK);
+        expect_right(contexts[i]);
+    }
+    const bool pocl = strstr(clattn_context_device(contexts[0])->platform, "Portable Computing") != NULL;
+    clattn_close(&contexts[0]);
+    cr_expect_eq(count_entries(), pocl ? 0 : 1);
+    clattn_close(&contexts[1]);
+    cr_expect_eq(count_entries(), 1);
+}
+
 Test(cache, two_processes) {
     pid_t children[2];
     char directory[512];

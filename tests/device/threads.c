@@ -82,11 +82,7 @@ static void in_threads(void *(*body)(void *)) {
     for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
 }
 
-/* First alone: when one thread asks PoCL 3.1 for the binary of a kernel that it has compiled just now, while another launches the same
- * kernel, PoCL can fail an assertion of its own (pocl_release_dlhandle_cache). What is in the cache is not asked for. */
 int main(void) {
-    int alone = 0;
-    with_own_context(&alone);
     in_threads(with_own_context);
     const clattn_status status = clattn_open(&shared, NULL);
     expect(status, shared, "open");
