@@ -103,18 +103,27 @@ INLINE int16 lanes16(void) {
     return (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }
 
-/* 2^x within 2 ulp for -126 <= x <= 126; 0 at -127. The degree-6 polynomial keeps sums of many exponentials at f32 accuracy. */
+/* 2^x of N vectors, each within 2 ulp for -126 <= x <= 126; 0 at -127. The degree-6 polynomial keeps sums of many exponentials at f32
+ * accuracy. Step by step for all of them, as the chain of one is longer than what a core looks ahead. */
+#define EACH_OF(N) _Pragma("unroll") for (int u = 0; u < (N); u++)
+#define EXP2_INSIDE(x, N) \
+    do { \
+        const float16 magic_ = (float16)(12582912.0f); /* 1.5 * 2^23: rounds to integer */ \
+        float16 rounded_[N], rest_[N], power_[N]; \
+        EACH_OF(N) rounded_[u] = (x)[u] + magic_; \
+        EACH_OF(N) rest_[u] = (x)[u] - (rounded_[u] - magic_); \
+        EACH_OF(N) power_[u] = fma((float16)(1.540353e-4f), rest_[u], (float16)(1.33335581e-3f)); \
+        EACH_OF(N) power_[u] = fma(power_[u], rest_[u], (float16)(9.61812911e-3f)); \
+        EACH_OF(N) power_[u] = fma(power_[u], rest_[u], (float16)(5.55041087e-2f)); \
+        EACH_OF(N) power_[u] = fma(power_[u], rest_[u], (float16)(2.40226507e-1f)); \
+        EACH_OF(N) power_[u] = fma(power_[u], rest_[u], (float16)(6.93147181e-1f)); \
+        EACH_OF(N) power_[u] = fma(power_[u], rest_[u], (float16)(1.0f)); \
+        EACH_OF(N) (x)[u] = as_float16(as_int16(power_[u]) + (as_int16(rounded_[u]) << 23)); \
+    } while (0)
+
 INLINE float16 exp2_inside_16(float16 x) {
-    const float16 magic = (float16)(12582912.0f); /* 1.5 * 2^23: rounds to integer */
-    const float16 r = x + magic, f = x - (r - magic);
-    float16 p = (float16)(1.540353e-4f);
-    p = fma(p, f, (float16)(1.33335581e-3f));
-    p = fma(p, f, (float16)(9.61812911e-3f));
-    p = fma(p, f, (float16)(5.55041087e-2f));
-    p = fma(p, f, (float16)(2.40226507e-1f));
-    p = fma(p, f, (float16)(6.93147181e-1f));
-    p = fma(p, f, (float16)(1.0f));
-    return as_float16(as_int16(p) + (as_int16(r) << 23));
+    EXP2_INSIDE(&x, 1);
+    return x;
 }
 
 /* Clamped outside -126..126; 0 is exact. */

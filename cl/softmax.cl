@@ -8,15 +8,28 @@
 #define EACH_ROW _Pragma("unroll 1") for (int i = 0; i < ROWS; i++)
 /* Elements of a row that are taken at a time: they and their exponentials stay in the level-1 cache. */
 #define BLOCK 2048
+/* Vectors whose exponentials are taken together, and sums of them. */
+#ifdef FEW_REGISTERS
+#define CHAINS 2
+#define SUMS 2
+#else
+#define CHAINS 1
+#define SUMS 4
+#endif
 
 /* From the row's largest. In units of log2 a row of large numbers could overflow. */
 #define DISTANCE(v) fma((v), (float16)(scale), (float16)(-largest))
 #define POWER(v) power(DISTANCE(v))
+#define EXPONENT(v) exponent(DISTANCE(v))
 
 /* Exponents of 0 from -127 on, so that -inf needs no care; neither does its distance from a largest of -inf (blocks before the first
  * number), for VMAX takes its second of a NaN. */
+INLINE float16 exponent(float16 distance) {
+    return VMAX(distance * LOG2E, (float16)(-127.0f));
+}
+
 INLINE float16 power(float16 distance) {
-    return exp2_inside_16(VMAX(distance * LOG2E, (float16)(-127.0f)));
+    return exp2_inside_16(exponent(distance));
 }
 
 INLINE bool any_of(int16 a) {
@@ -52,19 +65,23 @@ INLINE float largest_of(__global const STORED *in, long whole, float16 tail, flo
 /* The sum of exponentials, which go to `held` where there is one; what comes `ahead` is fetched meanwhile. */
 INLINE float sum_of(__global const STORED *in, long whole, float16 tail, float scale, float largest, long ahead, __local float16 *held) {
     const long blocks = whole / 64 * 64;
-    float16 s[4];
+    float16 s[SUMS];
     s[0] = POWER(tail);
 #pragma unroll
-    for (int j = 1; j < 4; j++) s[j] = (float16)(0.0f);
+    for (int j = 1; j < SUMS; j++) s[j] = (float16)(0.0f);
     for (long i = 0; i < blocks; i += 64) {
 #pragma unroll
-        for (int j = 0; j < 4; j++) {
-            const float16 e = POWER(LOAD_16(in + i + 16 * j));
-            if (j * sizeof(STORED) % 4 == 0) PREFETCH(in + ahead + i + 16 * j);
-            s[j] += e;
+        for (int j = 0; j < 4; j += CHAINS) {
+            float16 e[CHAINS];
+            EACH_OF(CHAINS) e[u] = EXPONENT(LOAD_16(in + i + 16 * (j + u)));
+            EXP2_INSIDE(e, CHAINS);
+            EACH_OF(CHAINS) {
+                if ((j + u) * sizeof(STORED) % 4 == 0) PREFETCH(in + ahead + i + 16 * (j + u));
+                s[(j + u) % SUMS] += e[u];
 #ifdef HOLD
-            held[i / 16 + j] = e;
+                held[i / 16 + j + u] = e[u];
 #endif
+            }
         }
     }
     for (long i = blocks; i < whole; i += 16) {
@@ -74,7 +91,9 @@ INLINE float sum_of(__global const STORED *in, long whole, float16 tail, float s
         held[i / 16] = e;
 #endif
     }
-    return sum16((s[0] + s[1]) + (s[2] + s[3]));
+#pragma unroll
+    for (int j = SUMS / 2; j; j /= 2) EACH_OF(j) s[u] += s[u + j];
+    return sum16(s[0]);
 }
 
 #ifdef LOG
