@@ -94,7 +94,11 @@ INLINE void add_values_careful(__local float16 *O, __local const float *P, VALUE
 
 /* O += P V, MRQ queries and NVD vectors of the width at a time, PART keys after the other: their values and weights then stay in the
  * level-1 cache while all queries meet them. The block's first query attends keys `first` to `end` - 1 at most, the next ones one later. */
+#if defined(FEW_REGISTERS) && BK % 96 == 0
+#define PART 96
+#else
 #define PART 64
+#endif
 INLINE void add_values(__local float16 *O, __local const float *P, VALUES V, long stride, int nk, int first, int end) {
     for (int k0 = 0; k0 < nk; k0 += PART) {
         for (int t0 = 0; t0 < WIDTH; t0 += NVD) {
