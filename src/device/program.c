@@ -193,12 +193,12 @@ static unsigned char *binary_of(const clattn_context *context, cl_program progra
     return NULL;
 }
 
-/* Left unsaved where the driver must not be asked now. */
-static void program_save(clattn_context *context, clattn_program *program) {
+/* False where the driver must not be asked now: it stays unsaved. */
+static bool program_save(clattn_context *context, clattn_program *program) {
     const clattn_source *source = find_source(program->source);
     char options[OPTIONS_SIZE];
     size_t size = 0;
-    if (!clattn_context_hold_alone(context)) return;
+    if (!clattn_context_hold_alone(context)) return false;
     program->unsaved = false;
     unsigned char *binary = full_options(context, program, options) ? binary_of(context, program->program, &size) : NULL;
     clattn_context_release_alone(context);
@@ -206,6 +206,7 @@ static void program_save(clattn_context *context, clattn_program *program) {
     if (key) clattn_cache_store(context, key, binary, size);
     free(binary);
     free(key);
+    return true;
 }
 
 /* Called after the queue has run dry: drivers that compile at the first launch have done so by then. */
@@ -213,9 +214,7 @@ void clattn_programs_save(clattn_context *context) {
     bool any = false;
     if (context->aside) return;
     for (clattn_program *program = context->programs; program; program = program->next) {
-        if (!program->unsaved || !program->launched) continue;
-        program_save(context, program);
-        any = true;
+        if (program->unsaved && program->launched && program_save(context, program)) any = true;
     }
     if (any) clattn_cache_trim(context);
 }
