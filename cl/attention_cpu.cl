@@ -92,7 +92,38 @@ INLINE void add_values_careful(__local float16 *O, __local const float *P, VALUE
     }
 }
 
-/* O += P V, MRQ queries and NVD vectors of the width at a time, PART keys after the other: their values and weights then stay in the
+/* Vectors of the width at a time: NVD, then one fewer where NVD does not divide the width. */
+#define CHUNKS ((WIDTH + NVD - 1) / NVD)
+#define WHOLE_CHUNKS (WIDTH - CHUNKS * (NVD - 1))
+
+/* MRQ queries from the q-th and n vectors of the width from t0. */
+INLINE void add_chunk(__local float16 *O, __local const float *weights, __local const float *end_of_weights, VALUES values, long stride, int q, int t0, const int n) {
+    float16 acc[MRQ][NVD];
+#pragma unroll
+    for (int i = 0; i < MRQ; i++) {
+#pragma unroll
+        for (int t = 0; t < n; t++) acc[i][t] = O[(q + i) * WIDTH + t0 + t];
+    }
+#pragma unroll 1
+    for (; weights < end_of_weights; weights += BQ, values += stride) {
+        float16 v[NVD];
+#pragma unroll
+        for (int t = 0; t < n; t++) v[t] = vload16(t, values);
+#pragma unroll
+        for (int i = 0; i < MRQ; i++) {
+            const float16 p = (float16)(weights[i]);
+#pragma unroll
+            for (int t = 0; t < n; t++) acc[i][t] = fma(p, v[t], acc[i][t]);
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < MRQ; i++) {
+#pragma unroll
+        for (int t = 0; t < n; t++) O[(q + i) * WIDTH + t0 + t] = acc[i][t];
+    }
+}
+
+/* O += P V, MRQ queries and a chunk of the width at a time, PART keys after the other: their values and weights then stay in the
  * level-1 cache while all queries meet them. The block's first query attends keys `first` to `end` - 1 at most, the next ones one later. */
 #if defined(FEW_REGISTERS) && BK % 96 == 0
 #define PART 96
@@ -101,35 +132,14 @@ INLINE void add_values_careful(__local float16 *O, __local const float *P, VALUE
 #endif
 INLINE void add_values(__local float16 *O, __local const float *P, VALUES V, long stride, int nk, int first, int end) {
     for (int k0 = 0; k0 < nk; k0 += PART) {
-        for (int t0 = 0; t0 < WIDTH; t0 += NVD) {
+        for (int c = 0, t0 = 0; c < CHUNKS; t0 += c++ < WHOLE_CHUNKS ? NVD : NVD - 1) {
             for (int q = 0; q < BQ; q += MRQ) {
                 const int from = max(k0, first + q), to = min(min(k0 + PART, nk), end + q + MRQ - 1);
                 if (from >= to) continue;
-                float16 acc[MRQ][NVD];
-#pragma unroll
-                for (int i = 0; i < MRQ; i++) {
-#pragma unroll
-                    for (int t = 0; t < NVD; t++) acc[i][t] = O[(q + i) * WIDTH + t0 + t];
-                }
                 __local const float *weights = P + from * BQ + q, *end_of_weights = P + to * BQ + q;
                 VALUES values = V + from * stride + 16 * t0;
-#pragma unroll 1
-                for (; weights < end_of_weights; weights += BQ, values += stride) {
-                    float16 v[NVD];
-#pragma unroll
-                    for (int t = 0; t < NVD; t++) v[t] = vload16(t, values);
-#pragma unroll
-                    for (int i = 0; i < MRQ; i++) {
-                        const float16 p = (float16)(weights[i]);
-#pragma unroll
-                        for (int t = 0; t < NVD; t++) acc[i][t] = fma(p, v[t], acc[i][t]);
-                    }
-                }
-#pragma unroll
-                for (int i = 0; i < MRQ; i++) {
-#pragma unroll
-                    for (int t = 0; t < NVD; t++) O[(q + i) * WIDTH + t0 + t] = acc[i][t];
-                }
+                if (WHOLE_CHUNKS == CHUNKS || c < WHOLE_CHUNKS) add_chunk(O, weights, end_of_weights, values, stride, q, t0, NVD);
+                else add_chunk(O, weights, end_of_weights, values, stride, q, t0, NVD - 1);
             }
         }
     }

@@ -129,7 +129,7 @@ SINGLE void blocked(IN(a), IN(packed), IN(bias), OUT(out), const int has_bias, c
     for (long k0 = 0; k0 == 0 || k0 < K; k0 += DEPTH) {
         const int depth = (int)min((long)DEPTH, K - k0);
         const int last_block = k0 + DEPTH >= K;
-        const long lines = (depth * NV * MR + rows - 1) / rows; /* of the next panel, for each tile of this one */
+        const int ahead = (int)((4 * PANEL * MR + rows - 1) / rows); /* bytes of the next panel for each value of k of each tile of this one */
 #ifdef ACT
         const int bare = 0;
 #else
@@ -141,10 +141,9 @@ SINGLE void blocked(IN(a), IN(packed), IN(bias), OUT(out), const int has_bias, c
         for (long panel = first_panel; panel < last_panel; panel++) {
             __global const float *b = packed + (panel * K + k0) * PANEL;
             const long n0 = panel * PANEL;
-            __global const float *next = b + K * PANEL, *next_end = panel + 1 < last_panel ? next + depth * PANEL : next;
+            __global const char *next = (__global const char *)(panel + 1 < last_panel ? b + K * PANEL : b);
             for (long m = 0; m < rows; m += MR) {
                 float16 acc[MR][NV];
-                ROLLED for (long line = 0; line < lines && next < next_end; line++, next += 16) PREFETCH(next);
                 if (k0) {
                     UNROLL for (int i = 0; i < MR; i++)
                         UNROLL for (int j = 0; j < NV; j++) PREFETCH(out + (m + i) * N + n0 + 16 * j);
@@ -159,8 +158,9 @@ SINGLE void blocked(IN(a), IN(packed), IN(bias), OUT(out), const int has_bias, c
                 UNROLL for (int i = 0; i < MR; i++) row[i] = a + min(m + i, rows - 1) * m_stride + k0;
 #define ROW_VALUE(i) row[i][k]
 #endif
-                for (int k = 0; k < depth; k++) {
+                for (int k = 0; k < depth; k++, next += ahead) {
                     float16 column[NV];
+                    PREFETCH(next);
                     UNROLL for (int j = 0; j < NV; j++) column[j] = vload16(j, b + k * PANEL);
                     UNROLL for (int i = 0; i < MR; i++) {
                         const float16 value = (float16)(ROW_VALUE(i));

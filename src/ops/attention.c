@@ -223,13 +223,11 @@ static size_t tile_bytes(const attention_tile *t, const attention_problem *p) {
     return 4 * (queries * (padded + (size_t)t->keys + width + 3) + (p->value_depth % 16 ? (size_t)t->keys * width : 0));
 }
 
-/* The largest divisor of the value's vectors that leaves room for the accumulators. */
+/* Vectors of the value at a time: as few chunks as the accumulators allow, of equal or nearly equal widths. */
 static void choose_chunk(attention_tile *t, const clattn_call *call, int value_vectors) {
     static const int rows[] = { 0, 16, 8, 8, 4, 4 };
-    t->chunk = 5;
-    while (value_vectors % t->chunk) t->chunk--;
-    if (value_vectors % 4 == 0 && value_vectors <= 4) t->chunk = value_vectors == 4 ? 2 : t->chunk;
-    t->chunk = clattn_tuned(call, "chunk", t->chunk);
+    const int chunks = (value_vectors + 2) / 3;
+    t->chunk = clattn_tuned(call, "chunk", (value_vectors + chunks - 1) / chunks);
     t->rows = clattn_tuned(call, "rows", rows[t->chunk]);
 }
 
@@ -243,7 +241,7 @@ static attention_tile wide_tile(const clattn_call *call, const attention_problem
     attention_tile t = { .vectors = p->queries <= 16 ? 1 : p->queries <= 32 ? 2 : 4 };
     choose_chunk(&t, call, (int)(p->value_depth + 15) / 16);
     t.vectors = clattn_tuned(call, "vectors", t.rows == 6 ? 3 : t.vectors);
-    t.score_keys = clattn_tuned(call, "score_keys", t.vectors == 4 ? 4 : 8);
+    t.score_keys = clattn_tuned(call, "score_keys", t.vectors < 4 ? 8 : p->depth > 128 ? 6 : 4);
     t.keys = tile_keys(call, p, t.score_keys == 6);
     return t;
 }
@@ -274,7 +272,8 @@ const char *clattn_attention_cpu_refusal(const clattn_call *call, const attentio
     if (p->depth < 1 || p->depth > WIDEST_TILE || p->value_depth < 1 || p->value_depth > WIDEST_TILE) return "the head size is outside 1..256";
     if (p->queries > 1 << 28 || p->keys > 1 << 28) return "there are more than 2^28 queries or keys";
     const attention_tile t = clattn_attention_tile(call, p);
-    if ((p->value_depth + 15) / 16 % t.chunk) return "the width of the values is not a multiple of the chunk";
+    const int value_vectors = (int)(p->value_depth + 15) / 16;
+    if (value_vectors < (value_vectors + t.chunk - 1) / t.chunk * (t.chunk - 1)) return "the chunk is too wide for the width of the values";
     const int sums = clattn_call_sums(call), scores = t.score_keys * (sums < 16 ? 1 : t.vectors);
     if (scores > sums || t.chunk * t.rows > sums) return "the tile has more sums than there are registers";
     if (t.keys % t.score_keys || t.keys % 16 || 16 * t.vectors % t.rows) return "the tile's rows or keys are not whole steps";
