@@ -242,6 +242,7 @@ static void add_figures(json_t *row, job *j) {
     json_object_set_new(row, "rate", json_real(1e-9 * work_of(j) / median));
     json_object_set_new(row, "peak", json_real(peak_of(j)));
     json_object_set_new(row, "limit_fraction", json_real(least_seconds(j) / median));
+    if (limit_of(j) == BENCH_FMA && j->plan->peaks.fed_flops > 0) json_object_set_new(row, "fed_fraction", json_real(j->flops / j->plan->peaks.fed_flops / median));
 }
 
 static json_t *json_peers(job *j) {

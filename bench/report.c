@@ -61,9 +61,9 @@ json_t *report_open(const measure_plan *plan) {
     const time_t now = time(NULL);
     char date[32];
     strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
-    return json_pack("{s:s, s:s, s:o, s:{s:o, s:o, s:o}, s:{s:f, s:f, s:f}, s:i, s:b, s:o, s:[]}", "clattn", clattn_version(), "date", date, "machine", machine(),
+    return json_pack("{s:s, s:s, s:o, s:{s:o, s:o, s:o}, s:{s:f, s:f, s:f, s:f}, s:i, s:b, s:o, s:[]}", "clattn", clattn_version(), "date", date, "machine", machine(),
         "device", "name", json_text(info->name), "platform", json_text(info->platform), "driver", json_text(info->driver),
-        "peaks", "flops", plan->peaks.flops, "copy_bytes", plan->peaks.copy_bytes, "read_bytes", plan->peaks.read_bytes,
+        "peaks", "flops", plan->peaks.flops, "fed_flops", plan->peaks.fed_flops, "copy_bytes", plan->peaks.copy_bytes, "read_bytes", plan->peaks.read_bytes,
         "rounds", (int)plan->rounds, "small", plan->small, "peers", peers(plan->peers), "cases");
 }
 
@@ -102,11 +102,11 @@ void report_print_header(const json_t *report) {
     const json_t *device = json_object_get(report, "device"), *peaks = json_object_get(report, "peaks"), *found = json_object_get(report, "machine"), *peer;
     size_t i;
     printf("clattn %s on %s (%s), %s, %.0f cores, load %.1f, %s\n", report_text(report, "clattn"), report_text(device, "name"), report_text(device, "platform"), report_text(found, "cpu"), report_number(found, "cores"), report_number(found, "load"), report_text(report, "date"));
-    if (report_number(peaks, "flops") > 0) printf("limits measured here: %.0f GFLOP/s of FMA, copy %.1f GB/s, read %.1f GB/s\n", 1e-9 * report_number(peaks, "flops"), 1e-9 * report_number(peaks, "copy_bytes"), 1e-9 * report_number(peaks, "read_bytes"));
+    if (report_number(peaks, "flops") > 0) printf("limits measured here: %.0f GFLOP/s of FMA (%.0f typical where the level-1 cache feeds it), copy %.1f GB/s, read %.1f GB/s\n", 1e-9 * report_number(peaks, "flops"), 1e-9 * report_number(peaks, "fed_flops"), 1e-9 * report_number(peaks, "copy_bytes"), 1e-9 * report_number(peaks, "read_bytes"));
     if (json_is_true(json_object_get(report, "small"))) puts("small sizes, for correctness: times would mean little");
     json_array_foreach(json_object_get(report, "peers"), i, peer) printf("  %-16s %s%s\n", report_text(peer, "name"), is(peer, "status", "ready") ? "" : "absent: ", report_text(peer, is(peer, "status", "ready") ? "version" : "message"));
     if (report_number(report, "rounds") == 0) return;
-    printf("\n%-28s %-10s %10s %10s %10s %10s %-8s %9s  %s\n", "case", "variant", "min ms", "median ms", "max ms", "rate", "", "of limit", json_array_size(json_object_get(report, "peers")) ? "peers' time / clattn's" : "");
+    printf("\n%-28s %-10s %10s %10s %10s %10s %-8s %9s %6s  %s\n", "case", "variant", "min ms", "median ms", "max ms", "rate", "", "of limit", "of fed", json_array_size(json_object_get(report, "peers")) ? "peers' time / clattn's" : "");
     fflush(stdout);
 }
 
@@ -123,6 +123,12 @@ static void print_ratios(const json_t *row) {
     json_array_foreach(json_object_get(row, "peers"), i, peer) if (json_object_get(peer, "ratio") && count < MOST) timed[count++] = peer;
     qsort(timed, count, sizeof *timed, by_ratio);
     for (i = 0; i < count; i++) printf("%s%.2f %s", i ? ", " : "  ", report_number(timed[i], "ratio"), report_text(timed[i], "name"));
+}
+
+/* Of what multiply-adds fed from the level-1 cache do, where that is the limit. */
+static void print_fed(const json_t *row) {
+    if (json_object_get(row, "fed_fraction")) printf(" %5.0f%%", 100 * report_number(row, "fed_fraction"));
+    else printf("      -");
 }
 
 /* What went wrong; that a peer is absent or has no such operation is no trouble. */
@@ -150,6 +156,7 @@ void report_print_case(const json_t *row) {
         print_agreement(row);
     } else {
         printf("%-28s %-10s %10.3f %10.3f %10.3f %10.1f %-8s %8.0f%%", report_text(row, "case"), report_text(row, "variant"), 1e3 * report_number(seconds, "min"), 1e3 * report_number(seconds, "median"), 1e3 * report_number(seconds, "max"), report_number(row, "rate"), report_text(row, "unit"), 100 * report_number(row, "limit_fraction"));
+        print_fed(row);
         print_ratios(row);
         puts("");
     }

@@ -23,6 +23,44 @@ SINGLE void fma_single(OUT(y), const int rounds, const float a, const float b) {
 }
 #endif
 
+#ifdef KERNEL_fma_fed
+/* A tile of ROWS x VECTORS sums, as products of matrices have it, whose factors are read from the level-1 cache: 12 KiB of columns, 1 of rows. */
+#define STEPS (192 / VECTORS)
+SINGLE void fma_fed(OUT(y), const int rounds, const float a, const float b) {
+    __local float rows[STEPS * ROWS];
+    __local float16 columns[STEPS * VECTORS];
+    float16 sum[ROWS][VECTORS];
+    SHIFT(y);
+    for (int i = 0; i < STEPS * ROWS; i++) rows[i] = a;
+    for (int i = 0; i < STEPS * VECTORS; i++) columns[i] = (float16)(b);
+#pragma unroll
+    for (int i = 0; i < ROWS; i++) {
+#pragma unroll
+        for (int j = 0; j < VECTORS; j++) sum[i][j] = (float16)(0.0f);
+    }
+    for (int round = 0; round < rounds; round++) {
+#pragma unroll 1
+        for (int k = 0; k < STEPS; k++) {
+            float16 column[VECTORS];
+#pragma unroll
+            for (int j = 0; j < VECTORS; j++) column[j] = columns[k * VECTORS + j];
+#pragma unroll
+            for (int i = 0; i < ROWS; i++) {
+#pragma unroll
+                for (int j = 0; j < VECTORS; j++) sum[i][j] = fma((float16)(rows[k * ROWS + i]), column[j], sum[i][j]);
+            }
+        }
+    }
+    float16 total = (float16)(0.0f);
+#pragma unroll
+    for (int i = 0; i < ROWS; i++) {
+#pragma unroll
+        for (int j = 0; j < VECTORS; j++) total += sum[i][j];
+    }
+    vstore16(total, get_group_id(0), y);
+}
+#endif
+
 #ifdef KERNEL_fma_items
 /* 16 scalar chains for each work-item. */
 __kernel void fma_items(OUT(y), const int rounds, const float a, const float b) {
