@@ -4,19 +4,6 @@
 
 /* exp(x * scale) normalised; with -DLOG its logarithm. Rows without a value to count: 0, with LOG -inf. */
 
-#ifdef KERNEL_rows
-#define EACH_ROW _Pragma("unroll 1") for (int i = 0; i < ROWS; i++)
-/* Elements of a row that are taken at a time: they and their exponentials stay in the level-1 cache. */
-#define BLOCK 2048
-/* Vectors whose exponentials are taken together, and sums of them. */
-#ifdef FEW_REGISTERS
-#define CHAINS 2
-#define SUMS 2
-#else
-#define CHAINS 1
-#define SUMS 4
-#endif
-
 /* From the row's largest. In units of log2 a row of large numbers could overflow. */
 #define DISTANCE(v) fma((v), (float16)(scale), (float16)(-largest))
 #define POWER(v) power(DISTANCE(v))
@@ -31,6 +18,106 @@ INLINE float16 exponent(float16 distance) {
 INLINE float16 power(float16 distance) {
     return exp2_inside_16(exponent(distance));
 }
+
+#ifdef KERNEL_short_rows
+/* Folds a and b in halves, quarters, ... of their lanes: what is joined of 16 vectors by four such steps has a lane for each. */
+#define HALVES(op, a, b) op((float16)((a).lo, (b).lo), (float16)((a).hi, (b).hi))
+#define QUARTERS(op, a, b) op((float16)((a).s0123, (a).s89ab, (b).s0123, (b).s89ab), (float16)((a).s4567, (a).scdef, (b).s4567, (b).scdef))
+#define PAIRS(op, a, b) \
+    op((float16)((a).s01, (b).s01, (a).s45, (b).s45, (a).s89, (b).s89, (a).scd, (b).scd), (float16)((a).s23, (b).s23, (a).s67, (b).s67, (a).sab, (b).sab, (a).sef, (b).sef))
+#define SINGLES(op, a, b) \
+    op((float16)((a).s02, (b).s02, (a).s46, (b).s46, (a).s8a, (b).s8a, (a).sce, (b).sce), (float16)((a).s13, (b).s13, (a).s57, (b).s57, (a).s9b, (b).s9b, (a).sdf, (b).sdf))
+/* Lane i: all lanes of parts[i] joined. */
+#define JOIN_LANES(op) \
+    float16 quarters[4]; \
+    _Pragma("unroll") for (int i = 0; i < 4; i++) { \
+        const float16 upper = HALVES(op, parts[i], parts[i + 4]), lower = HALVES(op, parts[i + 8], parts[i + 12]); \
+        quarters[i] = QUARTERS(op, upper, lower); \
+    } \
+    const float16 even = PAIRS(op, quarters[0], quarters[1]), odd = PAIRS(op, quarters[2], quarters[3]); \
+    return SINGLES(op, even, odd)
+
+/* A NaN of either is kept. */
+INLINE float16 larger(float16 a, float16 b) {
+    return select(VMAX(a, b), a, a != a);
+}
+
+INLINE float16 added(float16 a, float16 b) {
+    return a + b;
+}
+
+INLINE float16 join_largest(__local const float16 *parts) {
+    JOIN_LANES(larger);
+}
+
+INLINE float16 join_sums(__local const float16 *parts) {
+    JOIN_LANES(added);
+}
+
+#define EACH_VECTOR _Pragma("unroll") for (int j = 0; j < VECTORS; j++)
+#define EACH_OF_16 _Pragma("unroll 1") for (int i = 0; i < 16; i++)
+/* The last vector ends with the row, and begins within the one before it. */
+#define PLACE(j) ((j) < VECTORS - 1 ? 16 * (j) : length - 16)
+
+/* Rows of VECTORS vectors, 16 rows together (the last ones may be done twice), so that their sums and largest are joined by vectors. */
+SINGLE void short_rows(IN_STORED(x), OUT_STORED(out), const long rows_total, const long length, const long per_group, const float scale) {
+    __local float16 held[16 * VECTORS], parts[16], rows[1];
+    __local const float *of_row = (__local const float *)rows;
+    SHIFT(x);
+    SHIFT(out);
+    const long first = get_group_id(0) * per_group, last = min(rows_total, first + per_group);
+    const int twice = (int)(16 * VECTORS - length); /* lanes of the last vector that are the one's before it */
+    const int16 once = lanes16() >= (int16)(twice);
+    for (long r = first; r < last; r += 16) {
+        EACH_OF_16 {
+            __global const STORED *in = x + min(r + i, last - 1) * length;
+            float16 most = (float16)(-INFINITY);
+            int16 odd = (int16)(0);
+            EACH_VECTOR {
+                const float16 v = LOAD_16(in + PLACE(j)) * scale;
+                PREFETCH(in + 16 * length + PLACE(j));
+                odd |= v != v;
+                most = VMAX(most, v);
+            }
+            parts[i] = select(most, (float16)(NAN), odd);
+        }
+        const float16 top = join_largest(parts);
+        rows[0] = select(top, (float16)(0.0f), top == (float16)(-INFINITY));
+        EACH_OF_16 {
+            __global const STORED *in = x + min(r + i, last - 1) * length;
+            const float largest = of_row[i];
+            float16 sum = (float16)(0.0f);
+            EACH_VECTOR {
+                const float16 e = POWER(LOAD_16(in + PLACE(j)));
+                held[i * VECTORS + j] = e;
+                sum += j < VECTORS - 1 ? e : select((float16)(0.0f), e, once);
+            }
+            parts[i] = sum;
+        }
+        const float16 sum = join_sums(parts);
+        rows[0] = select(select((float16)(NAN), 1.0f / sum, top < (float16)(INFINITY)), (float16)(0.0f), top == (float16)(-INFINITY));
+        EACH_OF_16 {
+            __global STORED *to = out + min(r + i, last - 1) * length;
+            const float16 factor = (float16)(of_row[i]);
+            if (twice == 0 && STREAMS(to)) EACH_VECTOR STREAM_16(held[i * VECTORS + j] * factor, to + 16 * j);
+            else EACH_VECTOR STORE_16(held[i * VECTORS + j] * factor, to + PLACE(j));
+        }
+    }
+}
+#endif
+
+#ifdef KERNEL_rows
+#define EACH_ROW _Pragma("unroll 1") for (int i = 0; i < ROWS; i++)
+/* Elements of a row that are taken at a time: they and their exponentials stay in the level-1 cache. */
+#define BLOCK 2048
+/* Vectors whose exponentials are taken together, and sums of them. */
+#ifdef FEW_REGISTERS
+#define CHAINS 2
+#define SUMS 2
+#else
+#define CHAINS 1
+#define SUMS 4
+#endif
 
 INLINE bool any_of(int16 a) {
     const int8 b = a.lo | a.hi;

@@ -4,6 +4,7 @@
 #define SHARE 16384 /* elements of a group, rounded up to whole rows */
 #define MOST_HELD ((size_t)512 << 10) /* bytes of a row that the caches near a core keep */
 #define SHORT_ROW 1024 /* the latency of the reductions shows up to here */
+#define MOST_VECTORS 8 /* of a row that is one of 16 taken together */
 #define BLOCK 2048 /* as in cl/softmax.cl */
 
 static const clattn_field fields[] = {
@@ -43,9 +44,23 @@ static const char *options_of(const clattn_call *call, const clattn_softmax_args
     return a->mask ? "-DMASK" : "";
 }
 
+/* Rows whose sums and largest are joined 16 at a time. */
+static bool are_short(const clattn_call *call, int64_t length) {
+    return strcmp(call->op->name, "softmax") == 0 && length >= 16 && length <= 16 * MOST_VECTORS && !clattn_few_registers(clattn_call_device(call));
+}
+
+static clattn_status run_short_rows(clattn_call *call, const clattn_softmax_args *a, int64_t rows, int64_t length) {
+    const int64_t per_group = (1 + clattn_tuned(call, "share", SHARE) / (length + 1) + 15) / 16 * 16;
+    const size_t groups = (size_t)((rows + per_group - 1) / per_group);
+    char options[64];
+    snprintf(options, sizeof options, "-DVECTORS=%d%s", (int)(length + 15) / 16, clattn_streams(call, a->out) ? " -DSTREAM" : "");
+    return clattn_run_kernel(call, "softmax", "short_rows", options, 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(a->x), ARG_T(a->out), ARG_I64(rows), ARG_I64(length), ARG_I64(per_group), ARG_F32(1 / (double)a->temperature.value));
+}
+
 static clattn_status enqueue_rows(clattn_call *call, const void *raw) {
     const clattn_softmax_args *a = raw;
     const int64_t rows = clattn_dim(call, "outer"), length = clattn_dim(call, "length");
+    if (are_short(call, length)) return run_short_rows(call, a, rows, length);
     const int64_t per_group = 1 + clattn_tuned(call, "share", SHARE) / (length + 1);
     const size_t groups = (size_t)((rows + per_group - 1) / per_group);
     const int at_once = length <= SHORT_ROW ? 4 : 1;

@@ -21,6 +21,15 @@ Test(softmax, rows_of_any_length) {
         "log_softmax x[5,200]", "log_softmax x[2,8193]", "log_softmax x[2,9000] mask[9000]%0.5", NULL });
 }
 
+/* Of up to 8 vectors, 16 rows together: a last vector that overlaps, groups that are not full, rows of each kind side by side. */
+Test(softmax, short_rows) {
+    test_cases((const char *const[]){
+        "softmax x[1,16]", "softmax x[15,17]", "softmax x[16,31]*20", "softmax x[17,32]", "softmax x[33,48]", "softmax x[50,65] temperature=-0.5", "softmax x[31,100]*1000", "softmax x[2100,128]", "softmax x[40,129]", "softmax x[20,40] mask[40]%0.5",
+        "softmax x[40,16]:1,-inf,-inf,-inf,-inf,-inf,-inf,-inf,-inf,-inf,-inf,-inf,-inf,-inf,-inf,-inf,-inf", "softmax x[40,24]:1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,nan",
+        "softmax x[40,24]:1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,inf,-inf", "softmax x[40,100]:-inf", NULL });
+    test_cases_f16((const char *const[]){ "softmax x[33,16]", "softmax x[20,77]", "softmax x[2100,128]", NULL });
+}
+
 Test(softmax, odd_values) {
     test_cases((const char *const[]){
         "softmax x[2,70]:inf,1", "softmax x[2,20]:nan,-inf", "softmax x[2,20]:-inf,-inf,nan", "softmax x[2,9000]:1,-inf,nan", "softmax x[2,9000]:-inf", "softmax x[2,9000]:2,inf", "softmax x[2,70]:nan,1 mask[70]:0,1", "softmax x[2,70]:nan,1 mask[70]:1,0", "softmax x[2,70]:-3.4e38", "softmax x[2,9000]:-3.4e38,-3.3e38",
