@@ -74,6 +74,10 @@ class Report(unittest.TestCase):
             self.assertAlmostEqual(row["rate"] * 1e9 * times["median"] / amount, 1, places=6)
             limit = report["peaks"][{"fma": "flops", "copy": "copy_bytes", "read": "read_bytes"}[row["limit"]]]
             self.assertAlmostEqual(row["limit_fraction"] * limit * times["median"] / amount, 1, places=6)
+            fed = report["peaks"]["fed_flops"]
+            self.assertEqual("fed_fraction" in row, row["limit"] == "fma" and fed > 0)
+            if "fed_fraction" in row:
+                self.assertAlmostEqual(row["fed_fraction"] * fed * times["median"] / row["flops"], 1, places=6)
         peer = self.peers(self.timed, "softmax 512")["good"]
         ratio, times = peer["ratio"], json.loads(self.timed.stdout)["cases"][0]["seconds"]
         self.assertTrue(0.5 / times["max"] <= ratio * (1 + 1e-6) and ratio <= 0.5 / times["min"] * (1 + 1e-6))
