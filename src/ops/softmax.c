@@ -134,7 +134,7 @@ static void work(const clattn_call *call, const void *raw, double *flops, double
 void clattn_reference_softmax(const clattn_call *call, const void *args, clattn_bounds *bounds);
 void clattn_reference_log_softmax(const clattn_call *call, const void *args, clattn_bounds *bounds);
 
-static const char *const softmax_examples[] = { "softmax x[3,40]", "softmax x[2,5,7] mask[5,7] axis=1", NULL };
+static const char *const softmax_examples[] = { "softmax x[3,40]", "softmax x[3,9]", "softmax x[2,5,7] mask[5,7] axis=1", NULL };
 static const char *const softmax_tuning[] = { "softmax x[65536,64]", "softmax x[6144,512]", "softmax x[2048,4096]", NULL };
 static const clattn_op_code softmax_code = { .infer = infer, .variants = variants, .variant_count = CLATTN_COUNT(variants), .half = "rows gpu_row_subgroup gpu_row scalar", .reference = clattn_reference_softmax, .work = work, .examples = softmax_examples, TUNING, .tuning_cases = softmax_tuning };
 static const clattn_op op_softmax = { "softmax", "exp(x/temperature) normalised along an axis", "torch.softmax; a row without any finite or unmasked value is 0", sizeof(clattn_softmax_args), fields, CLATTN_COUNT(fields), &softmax_code };

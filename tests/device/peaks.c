@@ -63,7 +63,7 @@ Test(peaks, are_measured_once, .fini = remove_directory) {
     cr_expect(first.flops > 1e6 && first.flops < 1e16, "%g flop/s", first.flops);
     cr_expect(first.copy_bytes > 1e5 && first.copy_bytes < 1e14, "%g byte/s", first.copy_bytes);
     cr_expect(first.read_bytes > 1e5 && first.read_bytes < 1e14, "%g byte/s", first.read_bytes);
-    cr_expect(first.fed_flops == 0 || (first.fed_flops > 1e5 && first.fed_flops < 1.05 * first.flops), "%g flop/s", first.fed_flops);
+    cr_expect(first.fed_flops == 0 || (first.fed_flops > 1e5 && first.fed_flops < 1e16), "%g flop/s", first.fed_flops);
     const clattn_peaks second = peaks_of(directory, &h);
     cr_expect_eq(h.measured, 0);
     cr_expect_float_eq(second.flops / first.flops, 1, 1e-4);

@@ -569,7 +569,7 @@ static void expect_left_out(const char *text, const char *setting, const char *v
 
 Test(tuning, settings_that_do_not_fit) {
     expect_left_out("matmul a[131,70] b[70,150]", "\"tunables\": {\"panel\": 4, \"tile\": 12}", "cpu", "more sums than there are registers");
-    expect_left_out("attention query[1,2,70,80] key[1,2,70,80] value[1,2,70,80]", "\"tunables\": {\"chunk\": 2}", "cpu", "not a multiple of the chunk");
+    expect_left_out("attention query[1,2,70,80] key[1,2,70,80] value[1,2,70,80]", "\"tunables\": {\"chunk\": 4}", "cpu", "the chunk is too wide for the width of the values");
     expect_left_out("conv2d x[1,16,28,28] weight[32,16,3,3] padding=1", "\"tunables\": {\"vectors\": 4, \"pixels\": 14}", "blocks", "more sums than there are registers");
     expect_left_out("softmax x[2,5,7] axis=1", "\"variant\": \"rows\", \"tunables\": {\"share\": 4096}", "rows", ""); /* it refuses without the setting too */
 }
