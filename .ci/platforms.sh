@@ -17,7 +17,7 @@ intel_install() {
 }
 
 rusticl_install() {
-    install_missing libclang-cpp15 libllvm15 libdrm2 libelf1 libexpat1 libsensors5 libzstd1
+    install_missing libclc-14 libclc-14-dev libclang-cpp15 libllvm15 libdrm2 libelf1 libexpat1 libsensors5 libzstd1
     [ -f "$platforms/rusticl/root/usr/lib/x86_64-linux-gnu/libRusticlOpenCL.so.1" ] || unpack rusticl mesa-opencl-icd libclc-15 libclc-15-dev libllvmspirvlib15
     mkdir -p "$platforms/icd-rusticl"
     echo "$platforms/rusticl/root/usr/lib/x86_64-linux-gnu/libRusticlOpenCL.so.1" > "$platforms/icd-rusticl/rusticl.icd"
