@@ -102,7 +102,11 @@ void report_print_header(const json_t *report) {
     const json_t *device = json_object_get(report, "device"), *peaks = json_object_get(report, "peaks"), *found = json_object_get(report, "machine"), *peer;
     size_t i;
     printf("clattn %s on %s (%s), %s, %.0f cores, load %.1f, %s\n", report_text(report, "clattn"), report_text(device, "name"), report_text(device, "platform"), report_text(found, "cpu"), report_number(found, "cores"), report_number(found, "load"), report_text(report, "date"));
-    if (report_number(peaks, "flops") > 0) printf("limits measured here: %.0f GFLOP/s of FMA (%.0f typical where the level-1 cache feeds it), copy %.1f GB/s, read %.1f GB/s\n", 1e-9 * report_number(peaks, "flops"), 1e-9 * report_number(peaks, "fed_flops"), 1e-9 * report_number(peaks, "copy_bytes"), 1e-9 * report_number(peaks, "read_bytes"));
+    if (report_number(peaks, "flops") > 0) {
+        printf("limits measured here: %.0f GFLOP/s of FMA", 1e-9 * report_number(peaks, "flops"));
+        if (report_number(peaks, "fed_flops") > 0) printf(" (%.0f typical where the level-1 cache feeds it)", 1e-9 * report_number(peaks, "fed_flops"));
+        printf(", copy %.1f GB/s, read %.1f GB/s\n", 1e-9 * report_number(peaks, "copy_bytes"), 1e-9 * report_number(peaks, "read_bytes"));
+    }
     if (json_is_true(json_object_get(report, "small"))) puts("small sizes, for correctness: times would mean little");
     json_array_foreach(json_object_get(report, "peers"), i, peer) printf("  %-16s %s%s\n", report_text(peer, "name"), is(peer, "status", "ready") ? "" : "absent: ", report_text(peer, is(peer, "status", "ready") ? "version" : "message"));
     if (report_number(report, "rounds") == 0) return;

@@ -113,7 +113,7 @@ INLINE void pack_rows(__global const float *a, long rows, int depth, long m_stri
 #endif
 
 /* A group computes rows_per_group rows by panels_per_group panels of one matrix of out, DEPTH values of k after the other. What comes
- * from beyond the core's own caches is fetched ahead: the next panel a part with each tile, sums of earlier k with the tile's beginning. */
+ * from beyond the core's own caches is fetched ahead: the next panel a part with each value of k, sums of earlier k with the tile's beginning. */
 SINGLE void blocked(IN(a), IN(packed), IN(bias), OUT(out), const int has_bias, const long M, const long N, const long K, const long m_stride, const long k_stride, const long8 lead, const long8 a_lead, const long8 packed_lead, const long rows_per_group, const long panels, const long panels_per_group) {
     SHIFT(a);
     SHIFT(packed);

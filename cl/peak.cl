@@ -24,8 +24,8 @@ SINGLE void fma_single(OUT(y), const int rounds, const float a, const float b) {
 #endif
 
 #ifdef KERNEL_fma_fed
-/* A tile of ROWS x VECTORS sums, as products of matrices have it, whose factors are read from the level-1 cache: 12 KiB of columns, 1 of rows. */
-#define STEPS (192 / VECTORS)
+/* A tile of ROWS x VECTORS sums, as products of matrices have it, whose factors are read from the level-1 cache: 8 KiB of columns, 1 to 3 of rows. */
+#define STEPS (128 / VECTORS)
 SINGLE void fma_fed(OUT(y), const int rounds, const float a, const float b) {
     __local float rows[STEPS * ROWS];
     __local float16 columns[STEPS * VECTORS];

@@ -108,7 +108,7 @@ CLATTN_API clattn_status clattn_prewarm(clattn_context *context, const char *con
 /* What the device does at best: chains of f32 multiply-adds (two operations each) in flop/s, a copy's bytes read and
  * written per second, and bytes read per second where nothing is written. What an operation takes is at least the larger of
  * flops / peak and bytes / peak. `fed_flops`, on CPUs (elsewhere 0), is the median of multiply-adds that read their factors from the level-1
- * cache, as products of matrices do: what other users of the same core leave of `flops`. */
+ * cache, as products of matrices do: other work on the machine can slow them more than `flops`. */
 typedef struct clattn_peaks {
     double flops, copy_bytes, read_bytes, fed_flops; /* a second */
 } clattn_peaks;

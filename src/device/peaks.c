@@ -105,14 +105,14 @@ static clattn_status measure_fma(clattn_context *context, const clattn_tensor *t
 }
 
 /* What a tile of sums in registers does whose factors are read from the level-1 cache: as typical, since it is what the products of an operation
- * can hope for beside the other work on the machine. */
+ * can hope for beside the other work on the machine. A round is 128 vectors of columns by 6 rows (STEPS * VECTORS and ROWS of peak.cl). */
 static clattn_status measure_fed(clattn_context *context, const clattn_tensor *tensors, double *flops) {
     const bool few = clattn_few_registers(&context->info);
     const measurement tile = { run_fma_fed, few ? "-DROWS=6 -DVECTORS=1" : "-DROWS=6 -DVECTORS=4", 4, 1 << 24, LONG_ENOUGH, true };
     double rounds = 0;
     if (context->info.kind != CLATTN_DEVICE_CPU) return CLATTN_OK;
     const clattn_status status = measure(context, &tile, tensors, &rounds);
-    *flops = 2 * 16 * rounds * 192 * 6 * (double)fma_groups(context);
+    *flops = 2 * 16 * rounds * 128 * 6 * (double)fma_groups(context);
     return status;
 }
 

@@ -44,14 +44,19 @@ static const char *options_of(const clattn_call *call, const clattn_softmax_args
     return a->mask ? "-DMASK" : "";
 }
 
+/* What a group takes: whole steps of `step` rows. */
+static int64_t rows_of_group(const clattn_call *call, int64_t length, int64_t step) {
+    return clattn_ceil_div(1 + clattn_tuned(call, "share", SHARE) / (length + 1), step) * step;
+}
+
 /* Rows whose sums and largest are joined 16 at a time. */
 static bool are_short(const clattn_call *call, int64_t length) {
     return strcmp(call->op->name, "softmax") == 0 && length >= 16 && length <= 16 * MOST_VECTORS && !clattn_few_registers(clattn_call_device(call));
 }
 
 static clattn_status run_short_rows(clattn_call *call, const clattn_softmax_args *a, int64_t rows, int64_t length) {
-    const int64_t per_group = (1 + clattn_tuned(call, "share", SHARE) / (length + 1) + 15) / 16 * 16;
-    const size_t groups = (size_t)((rows + per_group - 1) / per_group);
+    const int64_t per_group = rows_of_group(call, length, 16);
+    const size_t groups = (size_t)clattn_ceil_div(rows, per_group);
     char options[64];
     snprintf(options, sizeof options, "-DVECTORS=%d%s", (int)(length + 15) / 16, clattn_streams(call, a->out) ? " -DSTREAM" : "");
     return clattn_run_kernel(call, "softmax", "short_rows", options, 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(a->x), ARG_T(a->out), ARG_I64(rows), ARG_I64(length), ARG_I64(per_group), ARG_F32(1 / (double)a->temperature.value));
@@ -61,8 +66,8 @@ static clattn_status enqueue_rows(clattn_call *call, const void *raw) {
     const clattn_softmax_args *a = raw;
     const int64_t rows = clattn_dim(call, "outer"), length = clattn_dim(call, "length");
     if (are_short(call, length)) return run_short_rows(call, a, rows, length);
-    const int64_t per_group = 1 + clattn_tuned(call, "share", SHARE) / (length + 1);
-    const size_t groups = (size_t)((rows + per_group - 1) / per_group);
+    const int64_t per_group = rows_of_group(call, length, 1);
+    const size_t groups = (size_t)clattn_ceil_div(rows, per_group);
     const int at_once = length <= SHORT_ROW ? 4 : 1;
     const size_t vectors = (size_t)(length + 15) / 16, held = 64 * vectors * (size_t)at_once, bases = 4 * ((size_t)at_once + (size_t)length / BLOCK);
     const bool holds = strcmp(call->op->name, "softmax") == 0 && held <= MOST_HELD && held + bases <= clattn_call_device(call)->local_memory;

@@ -82,6 +82,13 @@ Test(peaks, need_no_cache) {
     cr_expect_eq(h.measured, 1);
 }
 
+/* The least local memory that a device has, and the kernels of a CPU with few registers. */
+Test(peaks, need_16_kib_of_local_memory) {
+    heard h;
+    setenv("CLATTN_CAPS", "vector=8,local=16384", 1);
+    cr_expect_gt(peaks_of(NULL, &h).flops, 0);
+}
+
 Test(peaks, refuse_nonsense) {
     clattn_peaks peaks;
     cr_expect_eq(clattn_device_peaks(NULL, false, &peaks), CLATTN_ERROR_ARGUMENT);
