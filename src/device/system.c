@@ -53,11 +53,15 @@ bool clattn_system_make_directories(const char *path) {
 
 unsigned char *clattn_system_read_file(const char *path, size_t limit, size_t *size) {
     struct stat status;
-    if (stat(path, &status) || !S_ISREG(status.st_mode) || status.st_size < 0 || (unsigned long long)status.st_size > limit) return NULL;
+    if (stat(path, &status) || !S_ISREG(status.st_mode)) return NULL; /* opening a FIFO would wait */
     FILE *file = fopen(path, "rb");
     if (!file) return NULL;
-    *size = (size_t)status.st_size;
-    unsigned char *data = malloc(*size ? *size : 1);
+    /* Of what was opened: another writer may have put a new file in its place since. */
+    unsigned char *data = NULL;
+    if (fstat(fileno(file), &status) == 0 && S_ISREG(status.st_mode) && status.st_size >= 0 && (unsigned long long)status.st_size <= limit) {
+        *size = (size_t)status.st_size;
+        data = malloc(*size ? *size : 1);
+    }
     if (data && fread(data, 1, *size, file) != *size) {
         free(data);
         data = NULL;
