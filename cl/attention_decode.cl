@@ -11,27 +11,50 @@
 
 /* How many of the values' vectors are summed in registers at a time: all, or SUMS of wide values. The last SUMS of these begin
  * early enough to be full, and so give some of the sums before them again. */
-#if WIDTH > 16
-#define SUMS 16
+#ifdef FEW_REGISTERS
+#define MOST_SUMS 4
+#else
+#define MOST_SUMS 16
+#endif
+#if WIDTH > MOST_SUMS
+#define SUMS MOST_SUMS
 #define SUMS_AT(start) min(start, width - 16 * SUMS)
 #else
 #define SUMS WIDTH
 #define SUMS_AT(start) 0
 #endif
+/* Those of four rows at a time. */
+#ifdef FEW_REGISTERS
+#define JOINT 1
+#else
+#define JOINT (WIDTH < 4 ? WIDTH : 4)
+#endif
+#define PART (16 * WIDTH + 16) /* floats of a row's part: its maximum, the sum of its weights, and from 16 on its weighted values */
 #define EACH_SUMS ROLLED for (int start = 0; start < 16 * WIDTH; start += 16 * SUMS)
 
 #ifdef KERNEL_decode
-#if DEPTH > 256
+#define AHEAD_KEYS 32
 #define LAST (DEPTH / 16 - 1)
+#define TOGETHER 4 /* rows that meet a key or value together */
+
+/* The sums of four vectors, joined while they are halved. */
+INLINE float4 sum16_four(const float16 *v) {
+    float4 part[4];
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        const float8 half_sum = v[i].lo + v[i].hi;
+        part[i] = half_sum.lo + half_sum.hi;
+    }
+    const float4 first = (float4)(part[0].lo, part[1].lo) + (float4)(part[0].hi, part[1].hi);
+    const float4 second = (float4)(part[2].lo, part[3].lo) + (float4)(part[2].hi, part[3].hi);
+    return (float4)(first.even, second.even) + (float4)(first.odd, second.odd);
+}
+
+#if DEPTH > 256
 #define CHAINS 4 /* sums that do not wait for each other */
 /* The row's last vector, whole: zeros stand for what belongs to the one before. */
 INLINE float16 load_last(__global const STORED *from, int depth) {
     return select(LOAD_16(from + depth - 16), (float16)(0.0f), lanes16() < (int16)(DEPTH - depth));
-}
-
-INLINE void load_row(__local float16 *to, __global const STORED *from, int depth, float factor) {
-    ROLLED for (int t = 0; t < LAST; t++) to[t] = LOAD_16(from + 16 * t) * factor;
-    to[LAST] = load_last(from, depth) * factor;
 }
 
 /* Dot product with one key. */
@@ -49,19 +72,45 @@ INLINE float dot_row(__local const float16 *q, __global const STORED *k, int dep
     return sum16((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 #else
-/* The queries' rows, padded with zeros to DEPTH. */
-INLINE void load_row(__local float16 *to, __global const STORED *from, int depth, float factor) {
-    for (int t = 0; t < DEPTH / 16; t++) to[t] = (16 * t + 16 <= depth ? LOAD_16(from + 16 * t) : load_some_stored(from + 16 * t, depth - 16 * t, 0.0f)) * factor;
+/* The row's last vector, padded with zeros to DEPTH. */
+INLINE float16 load_last(__global const STORED *from, int depth) {
+    return depth == DEPTH ? LOAD_16(from + 16 * LAST) : load_some_stored(from + 16 * LAST, depth - 16 * LAST, 0.0f);
 }
 
-/* Dot products of one key, whose vectors are in k. */
-INLINE float dot_row(__local const float16 *q, const float16 *k, int depth) {
-    float16 sum = q[0] * k[0];
+/* Dot product with one key. */
+INLINE float dot_row(__local const float16 *q, __global const STORED *k, int depth) {
+    float16 sum = (float16)(0.0f);
 #pragma unroll
-    for (int t = 1; t < DEPTH / 16; t++) sum = fma(q[t], k[t], sum);
-    return sum16(sum);
+    for (int t = 0; t < LAST; t++) sum = fma(q[t], LOAD_16(k + 16 * t), sum);
+    return sum16(fma(q[LAST], load_last(k, depth), sum));
 }
 #endif
+
+/* Dot products of TOGETHER rows of queries with one key. */
+INLINE float4 dot_rows(__local const float16 *q, __global const STORED *k, int depth) {
+    float16 sum[TOGETHER];
+#pragma unroll
+    for (int i = 0; i < TOGETHER; i++) sum[i] = (float16)(0.0f);
+#if DEPTH > 256
+    ROLLED
+#else
+#pragma unroll
+#endif
+    for (int t = 0; t < LAST; t++) {
+        const float16 v = LOAD_16(k + 16 * t);
+#pragma unroll
+        for (int i = 0; i < TOGETHER; i++) sum[i] = fma(q[i * (DEPTH / 16) + t], v, sum[i]);
+    }
+    const float16 last = load_last(k, depth);
+#pragma unroll
+    for (int i = 0; i < TOGETHER; i++) sum[i] = fma(q[i * (DEPTH / 16) + LAST], last, sum[i]);
+    return sum16_four(sum);
+}
+
+INLINE void load_row(__local float16 *to, __global const STORED *from, int depth, float factor) {
+    ROLLED for (int t = 0; t < LAST; t++) to[t] = LOAD_16(from + 16 * t) * factor;
+    to[LAST] = load_last(from, depth) * factor;
+}
 
 /* The rows' scores of this part, for the kernel decode_weights. */
 INLINE void store_part(__local const float16 *P, __global float *scores, long stride, int rows, int keys) {
@@ -74,9 +123,70 @@ INLINE void store_part(__local const float16 *P, __global float *scores, long st
     }
 }
 
+/* Scores become weights relative to the row's maximum, which is given back with their sum. */
+INLINE float2 weigh_row(__local float16 *p) {
+    float16 m16 = (float16)(-INFINITY), l16 = (float16)(0.0f);
+    for (int k = 0; k < BK / 16; k++) m16 = VMAX(m16, p[k]);
+    const float m = max16(m16), base = m == -INFINITY ? 0.0f : m;
+    for (int k = 0; k < BK / 16; k++) {
+        p[k] = exp2_weight(p[k] - base);
+        l16 += p[k];
+    }
+    return (float2)(m, sum16(l16));
+}
+
+/* One vector of values; only the last of a row can be cut short. */
+INLINE float16 load_value(__global const STORED *v, int left) {
+    return left >= 16 ? LOAD_16(v) : load_some_stored(v, left, 0.0f);
+}
+
+/* Adds `vectors` vectors of one key's values to the sums of row i where its weight is not 0: what no row attends may be NaN. */
+INLINE void add_values(float16 (*sum)[TOGETHER], int i, float p, __global const STORED *v, int vectors, int left) {
+    if (p == 0.0f) return;
+#pragma unroll
+    for (int t = 0; t < vectors; t++) sum[t][i] += p * load_value(v + 16 * t, left - 16 * t);
+}
+
+/* `vectors` vectors of `rows` rows' weighted values, which stay in registers; `left`: elements of the values' width from here on. S and
+ * `part`: of the first of these rows. */
+INLINE void weighted_values(__local const float *S, __global const STORED *v, long stride, int keys, int rows, int vectors, int left, __global float *part) {
+    float16 sum[SUMS][TOGETHER];
+#pragma unroll
+    for (int t = 0; t < vectors; t++) {
+#pragma unroll
+        for (int i = 0; i < rows; i++) sum[t][i] = (float16)(0.0f);
+    }
+    for (int j = 0; j < keys; j++, v += stride) {
+        float p[TOGETHER];
+        bool all_weigh = rows > 1;
+#pragma unroll
+        for (int i = 0; i < rows; i++) {
+            p[i] = S[i * BK + j];
+            all_weigh = all_weigh && p[i] != 0.0f;
+        }
+        if (all_weigh) {
+#pragma unroll
+            for (int t = 0; t < vectors; t++) {
+                const float16 value = load_value(v + 16 * t, left - 16 * t);
+#pragma unroll
+                for (int i = 0; i < rows; i++) sum[t][i] += p[i] * value;
+            }
+        } else {
+#pragma unroll
+            for (int i = 0; i < rows; i++) add_values(sum, i, p[i], v, vectors, left);
+        }
+    }
+#pragma unroll
+    for (int t = 0; t < vectors; t++) {
+#pragma unroll
+        for (int i = 0; i < rows; i++) vstore16(sum[t][i], t, part + i * PART);
+    }
+}
+
 SINGLE void decode(PROBLEM, IN_STORED(value), const long4 value_strides, OUT(parts), OUT(scores), const int part_keys) {
     __local float16 Q[ROWS * (DEPTH / 16)], P[ROWS * (BK / 16)];
     __local float *S = (__local float *)P;
+    long first[ROWS], last[ROWS]; /* the keys in reach of each row */
     SHIFT_PROBLEM;
     SHIFT(value);
     SHIFT(parts);
@@ -84,60 +194,62 @@ SINGLE void decode(PROBLEM, IN_STORED(value), const long4 value_strides, OUT(par
     const int rows = (int)(group * heads.z), depth = (int)widths.x, width = (int)widths.y;
     const long length = length_of(key_lengths, b, heads.w, flags), shift = shift_of(length, heads.z, flags);
     const long from = get_group_id(0) * (long)part_keys, to = min(from + part_keys, length);
-    for (int r = 0; r < rows; r++) load_row(Q + r * (DEPTH / 16), QUERY_AT(b, g * group + r / heads.z, r % heads.z), depth, scale * LOG2E);
+    for (int r = 0; r < rows; r++) {
+        const long i = r % heads.z;
+        load_row(Q + r * (DEPTH / 16), QUERY_AT(b, g * group + r / heads.z, i), depth, scale * LOG2E);
+        first[r] = i + shift - widths.z;
+        last[r] = i + shift + widths.w;
+    }
     key = KEY_AT(b, g * group);
     value += b * value_strides.x + g * value_strides.y;
-    parts += (get_group_id(1) * get_num_groups(0) + get_group_id(0)) * rows * (16 * WIDTH + 16);
-    for (int r = 0; r < rows * BK; r++) S[r] = -INFINITY;
+    parts += (get_group_id(1) * get_num_groups(0) + get_group_id(0)) * rows * PART;
+    for (int r = 0; r < rows * BK / 16; r++) P[r] = (float16)(-INFINITY);
     for (long j = from; j < to; j++) {
-#if DEPTH > 256
-        __global const STORED *k = key + j * key_strides.z;
-#else
-        float16 k[DEPTH / 16];
-#pragma unroll
-        for (int t = 0; t < DEPTH / 16; t++) k[t] = 16 * t + 16 <= depth ? LOAD_16(key + j * key_strides.z + 16 * t) : load_some_stored(key + j * key_strides.z + 16 * t, depth - 16 * t, 0.0f);
-#endif
-        for (int r = 0; r < rows; r++) {
-            const long h = g * group + r / heads.z, i = r % heads.z;
-            if (j < i + shift - widths.z || j > i + shift + widths.w) continue;
-            if ((flags & HAS_MASK) && !MASK_AT(b, h, i)[j * mask_strides.w]) continue;
-            const float extra = flags & HAS_BIAS ? BIAS_AT(b, h, i)[j * bias_strides.w] : 0.0f;
-            if (extra == -INFINITY) continue;
-            float score = dot_row(Q + r * (DEPTH / 16), k, depth);
+        for (int r = 0, n; r < rows; r += n) {
+            float score[TOGETHER], extra[TOGETHER];
+            bool wanted = false;
+            n = rows - r < TOGETHER ? 1 : TOGETHER;
+            for (int i = 0; i < n; i++) {
+                extra[i] = j < first[r + i] || j > last[r + i] ? -INFINITY : 0.0f;
+                if (flags & (HAS_MASK | HAS_BIAS) && extra[i] == 0.0f) {
+                    const long h = g * group + (r + i) / heads.z, row = (r + i) % heads.z;
+                    if (flags & HAS_BIAS) extra[i] = BIAS_AT(b, h, row)[j * bias_strides.w];
+                    if ((flags & HAS_MASK) && !MASK_AT(b, h, row)[j * mask_strides.w]) extra[i] = -INFINITY;
+                }
+                wanted = wanted || extra[i] != -INFINITY;
+            }
+            if (!wanted) continue;
+            if (r == 0)
+                for (int t = 0; t < DEPTH / 16; t++) PREFETCH(key + (j + AHEAD_KEYS) * key_strides.z + 16 * t);
+            if (r == 0)
+                for (int t = 0; t < WIDTH; t++) PREFETCH(value + j * value_strides.z + 16 * t);
+            if (n == TOGETHER) vstore4(dot_rows(Q + r * (DEPTH / 16), key + j * key_strides.z, depth), 0, score);
+            else score[0] = dot_row(Q + r * (DEPTH / 16), key + j * key_strides.z, depth);
+            for (int i = 0; i < n; i++) {
+                if (extra[i] == -INFINITY) continue;
 #ifdef FORM
-            if (flags & HAS_CAP) score = cap * LOG2E * tanh(score / (cap * LOG2E));
-            score -= SLOPE_AT(b, h) * LOG2E * fabs((float)(i + length - heads.z - j));
+                const long h = g * group + (r + i) / heads.z, row = (r + i) % heads.z;
+                if (flags & HAS_CAP) score[i] = cap * LOG2E * tanh(score[i] / (cap * LOG2E));
+                score[i] -= SLOPE_AT(b, h) * LOG2E * fabs((float)(row + length - heads.z - j));
 #endif
-            S[r * BK + (j - from)] = score + extra * LOG2E;
+                S[(r + i) * BK + (j - from)] = score[i] + extra[i] * LOG2E;
+            }
         }
     }
     if (scores) store_part(P, scores + scores_offset + (b * heads.x + g * group) * heads.z * heads.w + from, heads.w, rows, (int)min((long)part_keys, heads.w - from));
-    for (int r = 0; r < rows; r++) {
-        float16 m16 = (float16)(-INFINITY), l16 = (float16)(0.0f);
-        __global float *part = parts + r * (16 * WIDTH + 16);
-        for (int k = 0; k < BK / 16; k++) m16 = VMAX(m16, P[r * (BK / 16) + k]);
-        const float m = max16(m16), base = m == -INFINITY ? 0.0f : m;
-        for (int k = 0; k < BK / 16; k++) {
-            P[r * (BK / 16) + k] = exp2_weight(P[r * (BK / 16) + k] - base);
-            l16 += P[r * (BK / 16) + k];
-        }
-        part[0] = m;
-        part[1] = sum16(l16);
-        EACH_SUMS {
-            const int at = SUMS_AT(start);
-            float16 sum[SUMS];
-#pragma unroll
-            for (int t = 0; t < SUMS; t++) sum[t] = (float16)(0.0f);
-            for (long j = from; j < to; j++) {
-                const float p = S[r * BK + (j - from)];
-                __global const STORED *v = value + j * value_strides.z + at;
-                if (p == 0.0f) continue;
-#pragma unroll
-                for (int t = 0; t < SUMS; t++) sum[t] += p * (WIDTH > 16 || 16 * t + 16 <= width ? LOAD_16(v + 16 * t) : load_some_stored(v + 16 * t, width - 16 * t, 0.0f));
-            }
-#pragma unroll
-            for (int t = 0; t < SUMS; t++) vstore16(sum[t], t, part + 16 + at);
-        }
+    for (int r = 0; r < rows; r++) vstore2(weigh_row(P + r * (BK / 16)), 0, parts + r * PART);
+    parts += 16;
+    value += from * value_strides.z;
+    const int keys = (int)max(to - from, 0L);
+    int r = 0;
+    for (; r + TOGETHER <= rows; r += TOGETHER) {
+        int at = 0;
+        for (; at + 16 * JOINT <= width; at += 16 * JOINT) weighted_values(S + r * BK, value + at, value_strides.z, keys, TOGETHER, JOINT, 16 * JOINT, parts + r * PART + at);
+        for (; at < width; at += 16) weighted_values(S + r * BK, value + at, value_strides.z, keys, TOGETHER, 1, width - at, parts + r * PART + at);
+    }
+    for (; r < rows; r++) EACH_SUMS {
+        const int at = SUMS_AT(start);
+        weighted_values(S + r * BK, value + at, value_strides.z, keys, 1, SUMS, width - at, parts + r * PART + at);
     }
 }
 #endif
@@ -150,19 +262,19 @@ SINGLE void decode_join(IN(parts), OUT_STORED(out), const long4 out_strides, OUT
     SHIFT(out);
     SHIFT(lse);
     const long row = get_group_id(0), i = row % heads.z, h = row / heads.z % heads.x, b = row / heads.z / heads.x;
-    const long group = heads.x / heads.y, rows = group * heads.z, size = 16 * WIDTH + 16;
+    const long group = heads.x / heads.y, rows = group * heads.z;
     const float sink = has_sinks ? sinks[h] * LOG2E : -INFINITY;
     float m = sink, l = 0;
-    parts += (b * heads.y + h / group) * part_count * rows * size + (h % group * heads.z + i) * size;
+    parts += (b * heads.y + h / group) * part_count * rows * PART + (h % group * heads.z + i) * PART;
     out += b * out_strides.x + h * out_strides.y + i * out_strides.z;
-    for (int c = 0; c < part_count; c++) m = max(m, parts[c * rows * size]);
+    for (int c = 0; c < part_count; c++) m = max(m, parts[c * rows * PART]);
     EACH_SUMS {
         const int at = SUMS_AT(start);
         float16 sum[SUMS];
         l = sink == -INFINITY ? 0.0f : exp2(sink - m);
         for (int t = 0; t < SUMS; t++) sum[t] = (float16)(0.0f);
         for (int c = 0; c < part_count; c++) {
-            __global const float *part = parts + c * rows * size;
+            __global const float *part = parts + c * rows * PART;
             if (part[1] == 0.0f) continue;
             const float factor = exp2(part[0] - m);
             l += factor * part[1];
@@ -170,7 +282,7 @@ SINGLE void decode_join(IN(parts), OUT_STORED(out), const long4 out_strides, OUT
         }
         for (int t = 0; t < SUMS; t++) {
             const float16 v = l == 0.0f ? (float16)(0.0f) : sum[t] / l;
-            if (WIDTH > 16 || 16 * t + 16 <= width) STORE_16(v, out + at + 16 * t);
+            if (WIDTH > MOST_SUMS || 16 * t + 16 <= width) STORE_16(v, out + at + 16 * t);
             else store_some_stored(v, width - 16 * t, out + 16 * t);
         }
     }

@@ -9,9 +9,10 @@ INLINE float16 blend_16(float16 z, float16 h, float16 n, int keep_new) {
 }
 
 /* `state` is each group's room: the states before and after a step, and with RESET_BEFORE r*h and z. */
-SINGLE void sequence(IN(gi), IN(packed), IN(b_hh), IN(h0), IN_INT(lengths), OUT(state), OUT(out), OUT(h_n), const long B, const long T, const long H, const int flags, const int keep_new) {
-    const long first_row = get_group_id(0) * GROUP, direction = get_group_id(1), directions = get_num_groups(1);
+SINGLE void sequence(IN(gi), IN(packed), IN(b_hh), IN(h0), IN_INT(lengths), OUT(state), OUT(out), OUT(h_n), const long B, const long T, const long H, const int share, const int flags, const int keep_new) {
+    const long first_row = get_group_id(0) * (long)share, direction = get_group_id(1), directions = get_num_groups(1);
     const long blocks = (H + 15) / 16, width = blocks * 16;
+    const int rows = rows_of(first_row, share, B);
     SHIFT(gi);
     SHIFT(packed);
     SHIFT(state);
@@ -19,24 +20,24 @@ SINGLE void sequence(IN(gi), IN(packed), IN(b_hh), IN(h0), IN_INT(lengths), OUT(
     packed += direction * blocks * GATES * H * 16;
     if (flags & HAS_BIAS) b_hh += b_hh_offset + direction * 3 * H;
     if (flags & HAS_OUT) out += out_offset + direction * H;
-    state += (direction * get_num_groups(0) + get_group_id(0)) * 4 * GROUP * width;
+    state += (direction * get_num_groups(0) + get_group_id(0)) * 4 * share * width;
 #ifdef RESET_BEFORE
-    __global float *gated = state + 2 * GROUP * width, *updates = state + 3 * GROUP * width;
+    __global float *gated = state + 2 * share * width, *updates = state + 3 * share * width;
 #endif
-    float sums[GROUP * GATES * 16];
-    long length[GROUP];
-    const long steps = begin_lengths(length, flags & HAS_LENGTHS ? lengths + lengths_offset : 0, first_row, B, T);
-    begin_states(state, flags & HAS_START ? h0 + h0_offset + direction * B * H : 0, first_row, B, H, width);
+    float sums[MOST_ROWS * GATES * 16];
+    long length[MOST_ROWS];
+    const long steps = begin_lengths(length, flags & HAS_LENGTHS ? lengths + lengths_offset : 0, rows, first_row, B, T);
+    begin_states(state, flags & HAS_START ? h0 + h0_offset + direction * B * H : 0, rows, first_row, B, H, width);
     for (long step = 0; step < steps; step++) {
-        __global float *now = state + step % 2 * GROUP * width, *next = state + (step + 1) % 2 * GROUP * width;
-        __global const float *inputs[GROUP];
-        for (int i = 0; i < GROUP; i++) inputs[i] = gi + ((first_row + i) * T + time_of(step, length[i], direction == 1)) * 3 * H;
+        __global float *now = state + step % 2 * share * width, *next = state + (step + 1) % 2 * share * width;
+        __global const float *inputs[MOST_ROWS];
+        for (int i = 0; i < rows; i++) inputs[i] = gi + ((first_row + i) * T + time_of(step, length[i], direction == 1)) * 3 * H;
 #ifdef RESET_BEFORE
         for (long unit = 0; unit < width; unit += 16) {
             __global const float *block = packed + unit * GATES * H;
-            fetch_inputs(inputs, unit, H);
+            fetch_inputs(inputs, rows, unit, H);
             SUMS(2, 0, now)
-            ROLLED for (int i = 0; i < GROUP; i++) {
+            ROLLED for (int i = 0; i < rows; i++) {
                 if (step >= length[i]) continue;
                 const float16 r = gate_16(SUM(i, 0) + load_units(inputs[i], unit, H)), z = gate_16(SUM(i, 1) + load_units(inputs[i] + H, unit, H));
                 vstore16(r * vload16(0, now + i * width + unit), 0, gated + i * width + unit);
@@ -49,10 +50,10 @@ SINGLE void sequence(IN(gi), IN(packed), IN(b_hh), IN(h0), IN_INT(lengths), OUT(
 #ifdef RESET_BEFORE
             SUMS(1, 2, gated)
 #else
-            fetch_inputs(inputs, unit, H);
+            fetch_inputs(inputs, rows, unit, H);
             SUMS(3, 0, now)
 #endif
-            ROLLED for (int i = 0; i < GROUP; i++) {
+            ROLLED for (int i = 0; i < rows; i++) {
                 float16 h = vload16(0, now + i * width + unit);
                 if (step < length[i]) {
                     const float16 input = load_units(inputs[i] + 2 * H, unit, H);
@@ -69,8 +70,8 @@ SINGLE void sequence(IN(gi), IN(packed), IN(b_hh), IN(h0), IN_INT(lengths), OUT(
             }
         }
     }
-    if (flags & HAS_OUT) clear_rest(length, out, directions * H, first_row, B, T, H);
-    if (flags & HAS_LAST) end_states(state + steps % 2 * GROUP * width, h_n + h_n_offset + direction * B * H, first_row, B, H, width);
+    if (flags & HAS_OUT) clear_rest(length, out, directions * H, rows, first_row, B, T, H);
+    if (flags & HAS_LAST) end_states(state + steps % 2 * share * width, h_n + h_n_offset + direction * B * H, rows, first_row, B, H, width);
 }
 #endif
 

@@ -30,10 +30,10 @@ INLINE long time_of(long step, long length, int backward) {
 #endif
 
 #ifdef KERNEL_sequence
-/* One group runs GROUP rows of the batch, from `first_row` on, in one direction through the whole sequence: steps need no barrier. The
- * sums of ROWS of them are in registers at a time; a block of W_hh stays in the level-1 cache while all of them meet it. The states lie in
- * global memory, each [GROUP][width] with width = H rounded up to 16. */
-#define GROUP (ROWS * BLOCKS)
+/* One group runs at most `share` (a multiple of ROWS, at most MOST_ROWS) rows of the batch, from `first_row` on, in one direction through the
+ * whole sequence: steps need no barrier. The sums of ROWS of them are in registers at a time; a block of W_hh stays in the level-1 cache
+ * while all of them meet it. The states lie in global memory, each [share][width] with width = H rounded up to 16. */
+#define MOST_ROWS 36
 #define HAS_BIAS 1
 #define HAS_START 2
 #define HAS_LENGTHS 4
@@ -50,8 +50,8 @@ INLINE void store_units(float16 v, __global float *p, long unit, long H) {
 }
 
 /* Fetches the inputs of 16 units, which are needed when the sums are made. */
-INLINE void fetch_inputs(__global const float *const *inputs, long unit, long H) {
-    for (int i = 0; i < GROUP; i++)
+INLINE void fetch_inputs(__global const float *const *inputs, int rows, long unit, long H) {
+    for (int i = 0; i < rows; i++)
         for (int gate = 0; gate < GATES; gate++) PREFETCH(inputs[i] + gate * H + unit);
 }
 
@@ -63,10 +63,15 @@ INLINE float16 candidate_16(float16 x) {
     return select(tanh_16(x), x, isnan(x));
 }
 
+/* The rows of the group that begins at first_row: whole blocks of ROWS, the last perhaps with rows beyond B. */
+INLINE int rows_of(long first_row, int share, long B) {
+    return (int)min((long)share, (B - first_row + ROWS - 1) / ROWS * ROWS);
+}
+
 /* Each row's length, T without `lengths`, 0 beyond B; returns the longest. */
-INLINE long begin_lengths(long *length, __global const int *lengths, long first_row, long B, long T) {
+INLINE long begin_lengths(long *length, __global const int *lengths, int rows, long first_row, long B, long T) {
     long steps = 0;
-    for (int i = 0; i < GROUP; i++) {
+    for (int i = 0; i < rows; i++) {
         const long row = first_row + i;
         length[i] = row >= B ? 0 : lengths ? clamp((long)lengths[row], 0L, T) : T;
         steps = max(steps, length[i]);
@@ -75,26 +80,26 @@ INLINE long begin_lengths(long *length, __global const int *lengths, long first_
 }
 
 /* The group's rows of `from` [B,H], zeros without it and beyond B. */
-INLINE void begin_states(__global float *states, __global const float *from, long first_row, long B, long H, long width) {
-    for (int i = 0; i < GROUP; i++)
+INLINE void begin_states(__global float *states, __global const float *from, int rows, long first_row, long B, long H, long width) {
+    for (int i = 0; i < rows; i++)
         for (long unit = 0; unit < width; unit += 16)
             vstore16(from && first_row + i < B ? load_units(from + (first_row + i) * H, unit, H) : (float16)(0.0f), 0, states + i * width + unit);
 }
 
 /* The group's rows of `to` [B,H]. */
-INLINE void end_states(__global const float *states, __global float *to, long first_row, long B, long H, long width) {
-    for (int i = 0; i < GROUP && first_row + i < B; i++)
+INLINE void end_states(__global const float *states, __global float *to, int rows, long first_row, long B, long H, long width) {
+    for (int i = 0; i < rows && first_row + i < B; i++)
         for (long unit = 0; unit < width; unit += 16) store_units(vload16(0, states + i * width + unit), to + (first_row + i) * H, unit, H);
 }
 
 /* The group's rows of `out` [B,T,out_row] beyond each one's length. */
-INLINE void clear_rest(const long *length, __global float *out, long out_row, long first_row, long B, long T, long H) {
-    for (int i = 0; i < GROUP && first_row + i < B; i++)
+INLINE void clear_rest(const long *length, __global float *out, long out_row, int rows, long first_row, long B, long T, long H) {
+    for (int i = 0; i < rows && first_row + i < B; i++)
         for (long t = length[i]; t < T; t++)
             for (long unit = 0; unit < H; unit += 16) store_units((float16)(0.0f), out + ((first_row + i) * T + t) * out_row, unit, H);
 }
 
-/* SUM(i, first + j) = bias + sum_k x[i][k] W[first + j][k] for GROUP rows and `gates` gates of the 16 units of `block`: at once, or where
+/* SUM(i, first + j) = bias + sum_k x[i][k] W[first + j][k] for the group's rows and `gates` gates of the 16 units of `block`: at once, or where
  * registers are few one by one. PART values of k at a time, whose weights stay in the level-1 cache while all rows meet them. */
 #ifdef FEW_REGISTERS
 #define SUMS(gates, first, x) ROLLED for (int gate = (first); gate < (first) + (gates); gate++) SUMS_AT_ONCE(1, gate, x)
@@ -104,7 +109,7 @@ INLINE void clear_rest(const long *length, __global float *out, long out_row, lo
 #define PART 256
 #define SUMS_AT_ONCE(gates, first, x)                                                                                  \
     ROLLED for (long part = 0; part == 0 || part < H; part += PART)                                                    \
-    ROLLED for (int row = 0; row < GROUP; row += ROWS) {                                                               \
+    ROLLED for (int row = 0; row < rows; row += ROWS) {                                                                \
         __global const float *from = (x) + row * width, *weights = block + (first) * H * 16;                           \
         const long end = min(part + PART, H);                                                                          \
         float16 acc[ROWS][gates];                                                                                      \

@@ -59,19 +59,23 @@ const char *clattn_recurrent_cell_refusal(const clattn_call *call, const clattn_
     return batches >= ROWS_WORTH_PACKING || clattn_buffer_frozen(w_hh->buffer) ? NULL : "w_hh is not frozen, and packing it takes longer than so few rows save";
 }
 
-/* Rows in registers: 1, 2, 4 or 8 (6 where registers are few), few enough for two groups. */
-static int64_t rows_in_registers(const clattn_call *call, int64_t batches, int64_t directions) {
-    const int64_t most = clattn_call_sums(call) < 8 ? clattn_call_sums(call) : 8;
-    int64_t rows = 1;
-    while (rows < most && 2 * rows < batches * directions) rows *= 2;
-    return rows < most ? rows : most;
-}
+/* MOST_ROWS of cl/recurrent.cl: more states would not stay near the core. */
+#define MOST_ROWS 36
 
+/* The cut with which the busiest unit is done first: `rows` rows in registers take as long as rows + 1, since they share the reading of the
+ * weights. Of equals the one with more rows, which reads W_hh less often. */
 recurrent_cut clattn_recurrent_cut(const clattn_call *call, int64_t batches, int64_t directions) {
-    const int64_t units = clattn_call_device(call)->compute_units, most = 4;
-    recurrent_cut cut = { .rows = rows_in_registers(call, batches, directions), .blocks = 1 };
-    while (cut.blocks < most && directions * batches >= 2 * cut.blocks * cut.rows * units) cut.blocks *= 2;
-    cut.groups = clattn_ceil_div(batches, cut.rows * cut.blocks);
+    const int64_t units = clattn_call_device(call)->compute_units, most = clattn_call_sums(call) < 8 ? clattn_call_sums(call) : 8;
+    recurrent_cut cut = { 0 };
+    int64_t least = INT64_MAX;
+    for (int64_t rows = 1; rows <= most; rows += rows == 1 ? 1 : 2) {
+        for (int64_t share = rows; share <= MOST_ROWS; share += rows) {
+            const int64_t groups = clattn_ceil_div(batches, share), time = clattn_ceil_div(groups * directions, units) * (share / rows) * (rows + 1);
+            if (time > least) continue;
+            least = time;
+            cut = (recurrent_cut){ .rows = rows, .share = share, .groups = groups };
+        }
+    }
     return cut;
 }
 
@@ -89,5 +93,5 @@ clattn_status clattn_recurrent_pack(clattn_call *call, const char *source, const
 }
 
 clattn_status clattn_recurrent_room(clattn_call *call, const recurrent_cut *cut, int64_t directions, int64_t states, int64_t units, clattn_tensor *state) {
-    return clattn_scratch(call, state, CLATTN_F32, 2, (int64_t[]){ directions * cut->groups, states * cut->rows * cut->blocks * vectors(units) * 16 });
+    return clattn_scratch(call, state, CLATTN_F32, 2, (int64_t[]){ directions * cut->groups, states * cut->share * vectors(units) * 16 });
 }

@@ -18,9 +18,9 @@ clattn_status clattn_recurrent_directions(clattn_call *call, bool bidirectional,
 const char *clattn_recurrent_cpu_refusal(const clattn_call *call, const void *args);
 /* For one step of `batches` rows, whose kernels take w_hh packed. */
 const char *clattn_recurrent_cell_refusal(const clattn_call *call, const clattn_tensor *w_hh, int64_t batches);
-/* How the rows of a batch are shared out: `rows` of them in registers, `blocks` times as many in each of `groups` groups. */
+/* How the rows of a batch are shared out: `rows` of them in registers, `share`, a multiple of it, in each of `groups` groups. */
 typedef struct recurrent_cut {
-    int64_t rows, blocks, groups;
+    int64_t rows, share, groups;
 } recurrent_cut;
 recurrent_cut clattn_recurrent_cut(const clattn_call *call, int64_t batches, int64_t directions);
 /* W_hh of `gates` gates in the order in which `source` reads it. */
