@@ -35,7 +35,6 @@ SINGLE void sequence(IN(gi), IN(packed), IN(b_hh), IN(h0), IN_INT(lengths), OUT(
 #ifdef RESET_BEFORE
         for (long unit = 0; unit < width; unit += 16) {
             __global const float *block = packed + unit * GATES * H;
-            fetch_inputs(inputs, rows, unit, H);
             SUMS(2, 0, now)
             ROLLED for (int i = 0; i < rows; i++) {
                 if (step >= length[i]) continue;
@@ -50,7 +49,6 @@ SINGLE void sequence(IN(gi), IN(packed), IN(b_hh), IN(h0), IN_INT(lengths), OUT(
 #ifdef RESET_BEFORE
             SUMS(1, 2, gated)
 #else
-            fetch_inputs(inputs, rows, unit, H);
             SUMS(3, 0, now)
 #endif
             ROLLED for (int i = 0; i < rows; i++) {

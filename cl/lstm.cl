@@ -35,7 +35,6 @@ SINGLE void sequence(IN(gi), IN(packed), IN(b_hh), IN(h0), IN(c0), IN_INT(length
         for (int i = 0; i < rows; i++) inputs[i] = gi + ((first_row + i) * T + time_of(step, length[i], direction == 1)) * 4 * H;
         for (long unit = 0; unit < width; unit += 16) {
             __global const float *block = packed + unit * GATES * H;
-            fetch_inputs(inputs, rows, unit, H);
             ROLLED for (int first = 0; first < GATES; first += TOGETHER) SUMS(TOGETHER, first, now)
             ROLLED for (int i = 0; i < rows; i++) {
                 float16 h = vload16(0, now + i * width + unit);

@@ -49,12 +49,6 @@ INLINE void store_units(float16 v, __global float *p, long unit, long H) {
     else store_some(v, (int)(H - unit), p + unit);
 }
 
-/* Fetches the inputs of 16 units, which are needed when the sums are made. */
-INLINE void fetch_inputs(__global const float *const *inputs, int rows, long unit, long H) {
-    for (int i = 0; i < rows; i++)
-        for (int gate = 0; gate < GATES; gate++) PREFETCH(inputs[i] + gate * H + unit);
-}
-
 INLINE float16 gate_16(float16 x) {
     return select(sigmoid_16(x), x, isnan(x));
 }
@@ -100,13 +94,15 @@ INLINE void clear_rest(const long *length, __global float *out, long out_row, in
 }
 
 /* SUM(i, first + j) = bias + sum_k x[i][k] W[first + j][k] for the group's rows and `gates` gates of the 16 units of `block`: at once, or where
- * registers are few one by one. PART values of k at a time, whose weights stay in the level-1 cache while all rows meet them. */
+ * registers are few one by one. PART values of k at a time, whose weights stay in the level-1 cache while all rows meet them. The
+ * inputs, which are needed when the sums are made, are fetched tile by tile: all at once they would be more than can be under way. */
 #ifdef FEW_REGISTERS
 #define SUMS(gates, first, x) ROLLED for (int gate = (first); gate < (first) + (gates); gate++) SUMS_AT_ONCE(1, gate, x)
 #else
 #define SUMS(gates, first, x) SUMS_AT_ONCE(gates, first, x)
 #endif
 #define PART 256
+#define NEXT_WEIGHTS 24 /* values of k fetched ahead */
 #define SUMS_AT_ONCE(gates, first, x)                                                                                  \
     ROLLED for (long part = 0; part == 0 || part < H; part += PART)                                                    \
     ROLLED for (int row = 0; row < rows; row += ROWS) {                                                                \
@@ -116,10 +112,12 @@ INLINE void clear_rest(const long *length, __global float *out, long out_row, in
         UNROLL for (int j = 0; j < gates; j++) {                                                                       \
             const float16 start = flags & HAS_BIAS ? load_units(b_hh + ((first) + j) * H, unit, H) : (float16)(0.0f);  \
             UNROLL for (int i = 0; i < ROWS; i++) acc[i][j] = part ? SUM(row + i, (first) + j) : start;                \
+            if (part == 0) UNROLL for (int i = 0; i < ROWS; i++) PREFETCH(inputs[row + i] + ((first) + j) * H + unit); \
         }                                                                                                              \
         for (long k = part; k < end; k++) {                                                                            \
             float16 weight[gates];                                                                                     \
             UNROLL for (int j = 0; j < gates; j++) weight[j] = vload16(j * H + k, weights);                            \
+            UNROLL for (int j = 0; j < gates; j++) PREFETCH(weights + (j * H + k + NEXT_WEIGHTS) * 16);                \
             UNROLL for (int i = 0; i < ROWS; i++)                                                                      \
                 UNROLL for (int j = 0; j < gates; j++) acc[i][j] = fma((float16)(from[i * width + k]), weight[j], acc[i][j]); \
         }                                                                                                              \
