@@ -275,7 +275,7 @@ SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const l
         float16 new_m[NVQ];
 #pragma unroll
         for (int j = 0; j < NVQ; j++) new_m[j] = m[j];
-        score_tile(S, Qt, KEY_AT(b, h), key_strides.z, (int)widths.x, range, k0, nk, range.end, new_m);
+        score_tile(S, Qt, KEY_AT(b, h), key_strides.z, (int)widths.x, range, k0, nk, range.end, new_m FETCHED(BIAS_AT(b, h, q0)));
         FOR_WEIGHTS(keep_scores(S, weights + k0, heads.w, nk, rows, 1.0f);)
         FOR_SCORES(keep_scores(S, scores + k0, heads.w, nk, rows, LN2);)
         rescale(O, m, l, factor, new_m, empty);

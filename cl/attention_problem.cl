@@ -78,7 +78,8 @@ INLINE place place_of(__global const int *cu_query, __global const int *cu_key, 
 #define SEQUENCES
 #endif
 
-/* 2^x for x <= 0 up to rounding, within 2 ulp; exactly 0 below -126 (so for -inf) and NaN for NaN. */
+/* 2^x for x <= 0 up to rounding, within 2 ulp; exactly 0 below -100 (so for -inf) and NaN for NaN. Smaller weights would not change a sum,
+ * but their products are denormal numbers, each of which takes a CPU a hundred cycles. */
 INLINE float16 exp2_weight(float16 x) {
     const float16 magic = (float16)(12582912.0f + 127.0f); /* rounds to integer and adds the exponent's bias */
     const float16 r = x + magic, f = x - (r - magic);
@@ -88,5 +89,5 @@ INLINE float16 exp2_weight(float16 x) {
     p = fma(p, f, (float16)(2.402224208e-1f));
     p = fma(p, f, (float16)(6.931469776e-1f));
     p = fma(p, f, (float16)(1.0f));
-    return select(p * as_float16(as_int16(r) << 23), (float16)(0.0f), x < (float16)(-126.0f));
+    return select(p * as_float16(as_int16(r) << 23), (float16)(0.0f), x < (float16)(-100.0f));
 }

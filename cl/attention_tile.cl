@@ -108,10 +108,15 @@ INLINE void extra_block(float16 *a, __global const uchar *mask, __global const f
     const bool same_for_all = mask_strides.z == 0 && bias_strides.z == 0;
     for (int i = 0; i < 16; i++) {
         const long q = min(first + i, rows - 1);
-        if (flags & HAS_BIAS) PREFETCH(bias + q * bias_strides.z + 64);
         a[i] = i && same_for_all ? a[0] : extra_row(mask + q * mask_strides.z, bias + q * bias_strides.z, mask_strides.w, bias_strides.w, n, flags);
     }
     transpose_16(a);
+}
+
+/* Fetches the bias of keys from..from+BK-1 for queries first..last-1. */
+INLINE void fetch_bias(__global const float *bias, long4 bias_strides, long from, int first, int last) {
+    for (int q = first; q < last; q++)
+        for (int k = 0; k < BK; k += 16) PREFETCH(bias + q * bias_strides.z + (from + k) * bias_strides.w);
 }
 
 /* Fills S with what mask and bias add to each score; false when they take out the whole tile. */
@@ -134,20 +139,26 @@ INLINE bool fill_extra(__local float16 *S, __global const uchar *mask, __global 
 #endif
 
 #ifdef FORM
-/* The cap, and what the distance takes away; `lanes` = the queries less the key, from the end. */
-INLINE float16 shape_score(float16 score, span range, int16 lanes) {
-    if (range.cap != 0.0f) score = select(range.cap * tanh_16(score * range.inverse_cap), score, isnan(score));
-#ifndef UNMASKED
-    if (range.slope != 0.0f) score -= range.slope * fabs(convert_float16(lanes));
-#endif
-    return score;
+INLINE float16 cap_score(float16 score, span range) {
+    return select(range.cap * tanh_16(score * range.inverse_cap), score, isnan(score));
 }
+#endif
+
+#ifdef EXTRA
+#define FETCH_ARGS , __global const float *bias, long4 bias_strides
+#define FETCHED(bias) , bias, bias_strides
+#else
+#define FETCH_ARGS
+#define FETCHED(bias)
 #endif
 
 /* S = the scores of keys k0..k0+nk-1, -inf where taken out; `m` takes their maxima. Rows of keys after `limit` are not read. MRS keys
  * and NVS vectors of queries at a time. */
-INLINE void score_tile(__local float16 *S, __local const float16 *Qt, __global const STORED *key, long stride, int depth, span range, int k0, int nk, int limit, float16 *m) {
+INLINE void score_tile(__local float16 *S, __local const float16 *Qt, __global const STORED *key, long stride, int depth, span range, int k0, int nk, int limit, float16 *m FETCH_ARGS) {
     for (int kk = 0; kk < nk; kk += MRS) {
+#ifdef EXTRA
+        if (bias_strides.z) fetch_bias(bias, bias_strides, k0 + BK, kk * BQ / BK, (kk + MRS) * BQ / BK);
+#endif
         __global const STORED *rows[MRS];
 #pragma unroll
         for (int i = 0; i < MRS; i++) rows[i] = key + min(k0 + kk + i, limit - 1) * stride;
@@ -175,9 +186,21 @@ INLINE void score_tile(__local float16 *S, __local const float16 *Qt, __global c
                 }
             }
 #ifdef FORM
-            for (int i = 0; i < MRS; i++) {
-                for (int j = 0; j < NVS; j++) acc[i][j] = shape_score(acc[i][j], range, lanes16() + (range.query + 16 * (v + j) + range.far - (k0 + kk + i)));
+            if (range.cap != 0.0f) {
+                for (int i = 0; i < MRS; i++) {
+                    for (int j = 0; j < NVS; j++) acc[i][j] = cap_score(acc[i][j], range);
+                }
             }
+#ifndef UNMASKED
+            if (range.slope != 0.0f) { /* what the distance of query and key takes away */
+#pragma unroll
+                for (int j = 0; j < NVS; j++) {
+                    const float16 distance = convert_float16(lanes16() + (range.query + 16 * (v + j) + range.far - (k0 + kk)));
+#pragma unroll
+                    for (int i = 0; i < MRS; i++) acc[i][j] = fma((float16)(-range.slope), fabs(distance - (float)i), acc[i][j]);
+                }
+            }
+#endif
 #endif
 #ifdef EXTRA
 #pragma unroll

@@ -62,7 +62,7 @@ SINGLE void cpu_weights(PROBLEM, IN(row_sums), OUT(weights)) {
 #ifdef EXTRA
         any_key = any_key && fill_extra(S, MASK_AT(b, h, q0), BIAS_AT(b, h, q0), mask_strides, bias_strides, k0, nk, rows, flags);
 #endif
-        if (any_key) score_tile(S, Qt, KEY_AT(b, h), key_strides.z, (int)widths.x, range, k0, nk, (int)heads.w, unused);
+        if (any_key) score_tile(S, Qt, KEY_AT(b, h), key_strides.z, (int)widths.x, range, k0, nk, (int)heads.w, unused FETCHED(BIAS_AT(b, h, q0)));
         else
             for (int i = 0; i < BK * NVQ; i++) S[i] = (float16)(-INFINITY);
 #ifdef SUMS

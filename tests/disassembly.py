@@ -4,7 +4,7 @@
 For every case `clattn explain` runs it with an empty cache of PoCL's, so that exactly its kernels lie there as shared objects.
 An instruction counts for the innermost loop around it; a kernel's hot loop is the one with the most FMA instructions of the widest
 vector, or, of a kernel that NO_FMA names, with the most arithmetic of it. The check fails on
-  - a kernel without FMA of the widest vector that this CPU has, unless NO_FMA tells why it needs none,
+  - a kernel without FMA of the widest vector that this CPU has (of AVX2 with POCL_KERNELLIB_NAME=avx2 POCL_LLVM_CPU_NAME=haswell), unless NO_FMA tells why it needs none,
   - scalar or narrower arithmetic in the hot loop that outweighs the widest,
   - a gather in the hot loop,
   - a kernel that is not made of single work-items, unless BY_ITEMS tells why.
@@ -47,7 +47,8 @@ def widest_vector():
             flags = next((line for line in file if line.startswith("flags")), "").split()
     except OSError:
         return None
-    return "zmm" if "avx512f" in flags else "ymm" if "avx2" in flags and "fma" in flags else None
+    as_avx2 = os.environ.get("POCL_KERNELLIB_NAME") == "avx2" # PoCL was told to make code for less than this CPU
+    return "zmm" if "avx512f" in flags and not as_avx2 else "ymm" if "avx2" in flags and "fma" in flags else None
 
 
 # ---- Machine code ----
