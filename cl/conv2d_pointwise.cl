@@ -3,20 +3,27 @@
 /* 1x1 convolution on CPUs, a product of matrices: vectors along the pixels, straight from x and to out. */
 #include "conv2d_parts.cl"
 
-/* Adds to 16 pixels of MR channels, whose sums are `pitch` vectors apart, the products of `depth` input channels. Meanwhile the lines
- * of `ahead` and of the first `written` channels at `out` are fetched. */
-INLINE void accumulate(__global const float *x, __global const float *w, __local float *sums, int pitch, int depth, long plane, bool first, __global const float *ahead, __global float *out, int written) {
-    float16 acc[MR];
-    UNROLL for (int i = 0; i < MR; i++) acc[i] = (float16)(0.0f);
-    for (int k = 0; k < depth; k++, x += plane, ahead += plane, w += MR) {
-        const float16 v = vload16(0, x);
-        PREFETCH(ahead);
-        if (k < written) PREFETCH(out + k * plane);
-        UNROLL for (int i = 0; i < MR; i++) acc[i] = fma((float16)(w[i]), v, acc[i]);
+/* Adds to VECTORS vectors of 16 pixels of MR channels, whose sums are `pitch` vectors apart, the products of `depth` input channels; `at`: where
+ * the vectors begin in a plane, `slot`: in a row of sums. Meanwhile the lines of `ahead` and of the first `written` channels at `out` are fetched. */
+INLINE void accumulate(__global const float *x, __global const float *w, __local float *sums, const int *slot, const long *at, int pitch, int depth, long plane, bool first, __global const float *ahead, __global float *out, int written) {
+    float16 acc[MR][VECTORS];
+    UNROLL for (int i = 0; i < MR; i++)
+        UNROLL for (int j = 0; j < VECTORS; j++) acc[i][j] = (float16)(0.0f);
+    for (int k = 0; k < depth; k++, x += plane, w += MR) {
+        float16 v[VECTORS];
+        UNROLL for (int j = 0; j < VECTORS; j++) v[j] = vload16(0, x + at[j]);
+        UNROLL for (int j = 0; j < VECTORS; j++) PREFETCH(ahead + k * plane + 16 * j);
+        if (k < written)
+            UNROLL for (int j = 0; j < VECTORS; j++) PREFETCH(out + k * plane + at[j]);
+        UNROLL for (int i = 0; i < MR; i++)
+            UNROLL for (int j = 0; j < VECTORS; j++) acc[i][j] = fma((float16)(w[i]), v[j], acc[i][j]);
     }
-    if (!first)
-        UNROLL for (int i = 0; i < MR; i++) acc[i] += vload16(i * pitch, sums);
-    UNROLL for (int i = 0; i < MR; i++) vstore16(acc[i], i * pitch, sums);
+    UNROLL for (int i = 0; i < MR; i++) {
+        UNROLL for (int j = 0; j < VECTORS; j++) {
+            if (!first) acc[i][j] += vload16(i * pitch, sums + slot[j]);
+        }
+        UNROLL for (int j = 0; j < VECTORS; j++) vstore16(acc[i][j], i * pitch, sums + slot[j]);
+    }
 }
 
 /* `packed` is [group][tile of MR channels][input channel][MR]. A group computes `vectors` vectors of pixels of some tiles of channels; the last vector of a plane overlaps the one before.
@@ -37,9 +44,14 @@ SINGLE void pointwise(IN(x), IN(packed), IN(bias), OUT(out), const long8 sizes, 
         for (long tile = first_tile; tile < last_tile; tile++) {
             __local float *to = sums + (tile - first_tile) * MR * pitch * 16;
             const int channels = (int)min((long)MR, outputs - tile * MR);
-            for (int n = 0; n < vectors; n++) {
-                const long pixel = min(first_pixel + n * 16, last_pixel);
-                accumulate(x + k * plane + pixel, packed + (tile * inputs + k) * MR, to + n * 16, pitch, depth, plane, k == 0, ahead + n * 16, out + tile * MR * plane + pixel, last ? channels : 0);
+            for (int n = 0; n < vectors; n += VECTORS) {
+                int slot[VECTORS];
+                long at[VECTORS];
+                UNROLL for (int j = 0; j < VECTORS; j++) {
+                    slot[j] = min(n + j, vectors - 1) * 16;
+                    at[j] = min(first_pixel + slot[j], last_pixel);
+                }
+                accumulate(x + k * plane, packed + (tile * inputs + k) * MR, to, slot, at, pitch, depth, plane, k == 0, ahead + n * 16, out + tile * MR * plane, last ? channels : 0);
             }
             for (int i = 0; last && i < channels; i++) {
                 const float shift = bias ? bias[bias_offset + group * outputs + tile * MR + i] : 0.0f;

@@ -5,13 +5,18 @@
 #define MOST_VECTORS 8
 #define MOST_VECTORS_FEW 4 /* where few tiles' sums are in registers and x is read again for each: it stays in the level-1 cache */
 #define MOST_TILES 8
+/* Sums in registers: 14 channels of 2 vectors, or 6 of 1. */
+#define MOST_CHANNELS 14
+#define TOGETHER 2
+#define MOST_CHANNELS_FEW 6
+#define TOGETHER_FEW 1
 /* Products that are summed before they are added to the other sums: errors grow with a sum's length. */
 #define MOST_PRODUCTS 128
 /* Work-groups wanted at least. */
 #define FEW_GROUPS 16
 
 typedef struct plan {
-    int channels; /* of a tile: MR */
+    int channels, together; /* of a tile, and vectors whose sums are in registers with them */
     int64_t vectors, strips, tiles, tiles_per_group, parts, pass;
     int64_t tile_bytes; /* of the sums of one tile */
 } plan;
@@ -19,7 +24,8 @@ typedef struct plan {
 static plan make_plan(const clattn_call *call, const clattn_conv2d_args *a) {
     const int64_t inputs = clattn_dim(call, "I"), outputs = clattn_dim(call, "O") / a->groups, total = clattn_ceil_div(clattn_dim(call, "OH") * clattn_dim(call, "OW"), 16);
     const bool few = clattn_few_registers(clattn_call_device(call));
-    plan p = { .channels = few ? 6 : (outputs - 1) % 16 < 8 ? 8 : 16 };
+    const int64_t most = few ? MOST_CHANNELS_FEW : MOST_CHANNELS;
+    plan p = { .channels = (int)clattn_ceil_div(outputs, clattn_ceil_div(outputs, most)), .together = few ? TOGETHER_FEW : TOGETHER };
     p.strips = clattn_ceil_div(total, few ? MOST_VECTORS_FEW : MOST_VECTORS);
     p.vectors = clattn_ceil_div(total, p.strips);
     p.tiles = clattn_ceil_div(outputs, p.channels);
@@ -53,7 +59,7 @@ clattn_status clattn_conv2d_pointwise(clattn_call *call, const void *raw) {
     clattn_buffer *packed;
     const clattn_status status = clattn_conv2d_pack(call, a, p.channels, &packed);
     if (status) return status;
-    snprintf(options, sizeof options, "-DMR=%d -DACT=%d", p.channels, (int)a->activation);
+    snprintf(options, sizeof options, "-DMR=%d -DVECTORS=%d -DACT=%d", p.channels, p.together, (int)a->activation);
     const clattn_arg cut = clattn_arg_i64x8(p.vectors, p.pass, a->groups, p.tiles, p.tiles_per_group, 0, 0, 0);
     return clattn_run_kernel(call, "conv2d_pointwise", "pointwise", options, 3, ((size_t[]){ (size_t)p.strips, (size_t)(a->groups * p.parts), (size_t)a->x->shape[0] }), ((size_t[]){ 1, 1, 1 }), ARG_T(a->x), ARG_BUFFER(packed), ARG_T(a->bias), ARG_T(a->out), clattn_conv2d_sizes(call, a), cut, ARG_LOCAL((size_t)(p.tiles_per_group * p.tile_bytes)));
 }
