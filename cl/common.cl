@@ -37,8 +37,8 @@
 #define IN_PLACE_STORED(x) __global const STORED *x, const long x##_offset
 #define OUT_PLACE_STORED(x) __global STORED *x, const long x##_offset
 
-/* Only a hint, and only where it is known to be one: elsewhere the builtin may be an unknown function. */
-#ifdef POCL_DEVICE_ADDRESS_BITS
+/* Only a hint, and only where it is known to be one (on PoCL, and where the library says so): elsewhere the builtin may be an unknown function. */
+#if defined(POCL_DEVICE_ADDRESS_BITS) || defined(KNOWS_PREFETCH)
 #define PREFETCH(p) __builtin_prefetch(p)
 #else
 #define PREFETCH(p) (void)(p)

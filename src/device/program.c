@@ -104,10 +104,16 @@ static clattn_status build_source(clattn_context *context, clattn_program *progr
 
 #define OPTIONS_SIZE 1024
 
+/* The Intel CPU runtime is made of clang, whose builtin for fetching lines it compiles; common.cl knows PoCL by itself. */
+static bool knows_prefetch(const clattn_device_info *info) {
+    return info->kind == CLATTN_DEVICE_CPU && strstr(info->platform, "Intel") != NULL;
+}
+
 /* False when they do not fit. Kernels for CPUs choose with FEW_REGISTERS how many sums they hold. */
 static bool full_options(const clattn_context *context, const clattn_program *program, char text[OPTIONS_SIZE]) {
     const char *registers = clattn_few_registers(&context->info) ? "-DFEW_REGISTERS " : "";
-    const int length = snprintf(text, OPTIONS_SIZE, "-cl-std=CL1.2 -DKERNEL_%s %s%s", program->kernel_name, registers, program->options);
+    const char *prefetch = knows_prefetch(&context->info) ? "-DKNOWS_PREFETCH " : "";
+    const int length = snprintf(text, OPTIONS_SIZE, "-cl-std=CL1.2 -DKERNEL_%s %s%s%s", program->kernel_name, registers, prefetch, program->options);
     return length > 0 && length < OPTIONS_SIZE;
 }
 
