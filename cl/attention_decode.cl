@@ -4,8 +4,8 @@
  *
  * One group per (batch, key/value head) and part of the keys: the queries of all heads that read this key/value head go over
  * the part together, so each key and value is read once. Vectors run along the head sizes. Each leaves its maximum, sum and
- * weighted values, which decode_join puts together. The same names as above; Tq * H / Hkv <= ROWS. Heads of more than 256 do
- * not fit the registers: such keys are read where they are multiplied, such values some vectors of the width at a time. */
+ * weighted values, which decode_join puts together. The same names as above; Tq * H / Hkv <= ROWS. Keys are read where they are
+ * multiplied; values whose sums do not fit the registers some vectors of the width at a time. */
 
 #define ROLLED _Pragma("unroll 1")
 
@@ -33,7 +33,7 @@
 #define EACH_SUMS ROLLED for (int start = 0; start < 16 * WIDTH; start += 16 * SUMS)
 
 #ifdef KERNEL_decode
-#define AHEAD_KEYS 32
+#define AHEAD_KEYS 32 /* by so many each key is fetched before it is read, its value when the key is */
 #define LAST (DEPTH / 16 - 1)
 #define TOGETHER 4 /* rows that meet a key or value together */
 
@@ -219,10 +219,10 @@ SINGLE void decode(PROBLEM, IN_STORED(value), const long4 value_strides, OUT(par
                 wanted = wanted || extra[i] != -INFINITY;
             }
             if (!wanted) continue;
-            if (r == 0)
+            if (r == 0) {
                 for (int t = 0; t < DEPTH / 16; t++) PREFETCH(key + (j + AHEAD_KEYS) * key_strides.z + 16 * t);
-            if (r == 0)
                 for (int t = 0; t < WIDTH; t++) PREFETCH(value + j * value_strides.z + 16 * t);
+            }
             if (n == TOGETHER) vstore4(dot_rows(Q + r * (DEPTH / 16), key + j * key_strides.z, depth), 0, score);
             else score[0] = dot_row(Q + r * (DEPTH / 16), key + j * key_strides.z, depth);
             for (int i = 0; i < n; i++) {
