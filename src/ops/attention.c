@@ -285,14 +285,18 @@ static const char *cpu_refusal(const clattn_call *call, const void *raw) {
     return clattn_attention_cpu_refusal(call, &p);
 }
 
-/* Vector loads need a last stride of 1. */
-static clattn_status pack_rows(clattn_call *call, attention_problem *p, const clattn_tensor **tensor) {
-    if ((*tensor)->strides[3] == 1 || (*tensor)->shape[3] == 1) return CLATTN_OK;
+/* A copy of a tensor's rows, one after the other, in its place. */
+static clattn_status copy_rows(clattn_call *call, attention_problem *p, const clattn_tensor **tensor) {
     clattn_tensor *own = &p->own[p->own_count++];
     clattn_status status = clattn_scratch(call, own, stored_type(call), 4, (*tensor)->shape);
     if (!status) status = clattn_copy(call, own, *tensor);
     *tensor = own;
     return status;
+}
+
+/* Vector loads need a last stride of 1. */
+static clattn_status pack_rows(clattn_call *call, attention_problem *p, const clattn_tensor **tensor) {
+    return (*tensor)->strides[3] == 1 || (*tensor)->shape[3] == 1 ? CLATTN_OK : copy_rows(call, p, tensor);
 }
 
 clattn_status clattn_attention_pack(clattn_call *call, attention_problem *p) {
@@ -302,6 +306,27 @@ clattn_status clattn_attention_pack(clattn_call *call, attention_problem *p) {
     const clattn_tensor *out = p->tensors.out;
     if (!status && out && out->strides[3] != 1 && p->value_depth > 1) p->tensors.out = NULL; /* add_results makes a dense one */
     return status ? status : clattn_attention_add_results(call, p);
+}
+
+enum {
+    SETS_BYTES = 4096,  /* after which a CPU's level-1 cache comes to its first set again */
+    GATHERED_FROM = 512 /* queries that meet each key: copying one and its value takes as long as 30 of them */
+};
+
+/* Whether a head's rows leave sets of the cache unused, as those of [B,T,H,D] do where H D is a multiple of a large power of two. */
+static bool rows_collide(const clattn_tensor *tensor) {
+    const uint64_t step = 4 * (uint64_t)tensor->strides[2];
+    const uint64_t apart = step & (~step + 1); /* the largest power of two in it, at whose multiples the rows begin */
+    return tensor->strides[3] == 1 && step != 0 && 4 * (uint64_t)tensor->shape[3] < (apart < SETS_BYTES ? apart : SETS_BYTES);
+}
+
+clattn_status clattn_attention_gather(clattn_call *call, attention_problem *p, int64_t sequences) {
+    const int64_t queries = p->kv_heads ? p->queries * (p->heads / p->kv_heads) / (sequences > 0 ? sequences : 1) : 0;
+    const int64_t window = p->left + p->right + 1;
+    clattn_status status = CLATTN_OK;
+    if (queries < GATHERED_FROM || window < GATHERED_FROM) return status;
+    if (rows_collide(p->tensors.key)) status = copy_rows(call, p, &p->tensors.key);
+    return status || !rows_collide(p->tensors.value) ? status : copy_rows(call, p, &p->tensors.value);
 }
 
 void clattn_attention_options(char *text, size_t size, const attention_problem *p, const attention_tile *t, bool values) {
@@ -386,6 +411,7 @@ static clattn_status enqueue_cpu(clattn_call *call, const void *raw) {
     attention_problem p = problem_of(call, a);
     const attention_tile t = clattn_attention_tile(call, &p);
     clattn_status status = join_past(call, &p);
+    if (!status) status = clattn_attention_gather(call, &p, 1);
     if (!status) status = clattn_attention_pack(call, &p);
     if (!status) status = run_cpu(call, &p, &t);
     if (!status && a->out && a->out != p.tensors.out) status = clattn_copy(call, a->out, p.tensors.out);

@@ -47,6 +47,10 @@ clattn_status clattn_attention_add_results(clattn_call *call, attention_problem 
 /* For the kernels that load vectors: rows with a last stride of 1, and add_results. */
 clattn_status clattn_attention_pack(clattn_call *call, attention_problem *p);
 
+/* For the kernel `cpu`, before pack: keys and values one row after the other where their rows collide in a CPU's caches and are met by
+ * enough queries to be worth a copy. `sequences` share the queries. */
+clattn_status clattn_attention_gather(clattn_call *call, attention_problem *p, int64_t sequences);
+
 /* Why the kernel `cpu` cannot serve; NULL when it can. */
 const char *clattn_attention_cpu_refusal(const clattn_call *call, const attention_problem *p);
 

@@ -92,7 +92,8 @@ static clattn_status enqueue_cpu(clattn_call *call, const void *raw) {
     const attention_tile t = clattn_attention_tile(call, &s.p);
     const int64_t blocks = s.p.queries / (16 * t.vectors) + clattn_dim(call, "B") + 2;
     clattn_attention_options(options, sizeof options, &s.p, &t, true);
-    clattn_status status = clattn_attention_pack(call, &s.p);
+    clattn_status status = clattn_attention_gather(call, &s.p, clattn_dim(call, "B"));
+    if (!status) status = clattn_attention_pack(call, &s.p);
     if (!status) status = clattn_run_kernel(call, "attention", "cpu", options, 2, ((size_t[]){ (size_t)blocks, (size_t)s.p.heads }), ((size_t[]){ 1, 1 }), ATTENTION_ARGS(&s.p), ATTENTION_RESULTS(&s.p), SEQUENCE_ARGS(a, call));
     if (!status && a->out && s.p.tensors.out != &s.out) status = clattn_copy(call, &s.out, s.p.tensors.out);
     return status;

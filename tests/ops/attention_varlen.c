@@ -13,6 +13,11 @@ Test(attention_varlen, sequences) {
         "attention_varlen query[1,1,1] key[1,1,1] value[1,1,1] cu_query[2]:0,1 cu_key[2]:0,1" OUTPUTS, "attention_varlen query[3,2,260] key[4,2,260] value[4,2,40] cu_query[3]:0,1,3 cu_key[3]:0,2,4" OUTPUTS, NULL });
 }
 
+/* Enough queries for keys and values to be copied row by row first. */
+Test(attention_varlen, gathered) {
+    test_cases((const char *const[]){ "attention_varlen query[1030,4,16] key[1050,2,16] value[1050,2,16] cu_query[3]:0,500,1030 cu_key[3]:0,530,1050 causal=bottom_right" OUTPUTS, "attention_varlen query[600,4,16] key[40,4,16] value[40,4,20] cu_query[2]:0,600 cu_key[2]:3,38" OUTPUTS, NULL });
+}
+
 /* Positions nobody should give: clamped and made rising; what belongs to no sequence is 0. */
 Test(attention_varlen, positions) {
     test_cases((const char *const[]){

@@ -13,7 +13,8 @@ Test(multi_head_attention, projections) {
     test_cases((const char *const[]){
         SELF OUTPUTS, CROSS OUTPUTS, CROSS BIASES OUTPUTS, CROSS "scale=-0.2 " OUTPUTS, CROSS "average_weights=true " OUTPUTS, SELF "-> weights",
         "multi_head_attention query[1,1,1] w_q[1,1] w_k[1,1] w_v[1,1] w_o[1,1] heads=1 " OUTPUTS,
-        "multi_head_attention query[1,33,64] key[1,65,64] w_q[64,64]*0.1 w_k[64,64]*0.1 w_v[64,64]*0.1 w_o[64,64]*0.1 heads=8 " OUTPUTS, NULL });
+        "multi_head_attention query[1,33,64] key[1,65,64] w_q[64,64]*0.1 w_k[64,64]*0.1 w_v[64,64]*0.1 w_o[64,64]*0.1 heads=8 " OUTPUTS,
+        "multi_head_attention query[1,514,64] key[1,35,64] w_q[64,64]*0.1 w_k[64,64]*0.1 w_v[64,64]*0.1 w_o[64,64]*0.1 heads=4 " OUTPUTS, NULL });
 }
 
 Test(multi_head_attention, masks) {
