@@ -4,15 +4,16 @@
 #include "conv2d_parts.cl"
 
 /* Adds to VECTORS vectors of 16 pixels of MR channels, whose sums are `pitch` vectors apart, the products of `depth` input channels; `at`: where
- * the vectors begin in a plane, `slot`: in a row of sums. Meanwhile the lines of `ahead` and of the first `written` channels at `out` are fetched. */
-INLINE void accumulate(__global const float *x, __global const float *w, __local float *sums, const int *slot, const long *at, int pitch, int depth, long plane, bool first, __global const float *ahead, __global float *out, int written) {
+ * the vectors begin in a plane, `slot`: in a row of sums. Meanwhile the lines at `ahead` of `fetched` channels from first_fetched are fetched, and those of the first `written` channels at `out`. */
+INLINE void accumulate(__global const float *x, __global const float *w, __local float *sums, const int *slot, const long *at, int pitch, int depth, long plane, bool first, __global const float *ahead, int first_fetched, uint fetched, __global float *out, int written) {
     float16 acc[MR][VECTORS];
     UNROLL for (int i = 0; i < MR; i++)
         UNROLL for (int j = 0; j < VECTORS; j++) acc[i][j] = (float16)(0.0f);
     for (int k = 0; k < depth; k++, x += plane, w += MR) {
         float16 v[VECTORS];
         UNROLL for (int j = 0; j < VECTORS; j++) v[j] = vload16(0, x + at[j]);
-        UNROLL for (int j = 0; j < VECTORS; j++) PREFETCH(ahead + k * plane + 16 * j);
+        if ((uint)(k - first_fetched) < fetched)
+            UNROLL for (int j = 0; j < VECTORS; j++) PREFETCH(ahead + k * plane + 16 * j);
         if (k < written)
             UNROLL for (int j = 0; j < VECTORS; j++) PREFETCH(out + k * plane + at[j]);
         UNROLL for (int i = 0; i < MR; i++)
@@ -44,6 +45,8 @@ SINGLE void pointwise(IN(x), IN(packed), IN(bias), OUT(out), const long8 sizes, 
         for (long tile = first_tile; tile < last_tile; tile++) {
             __local float *to = sums + (tile - first_tile) * MR * pitch * 16;
             const int channels = (int)min((long)MR, outputs - tile * MR);
+            /* Each tile its share of what comes next: memory is then read all the time, and each line asked for once. */
+            const int share = (int)((depth + last_tile - first_tile - 1) / (last_tile - first_tile)), first_fetched = (int)(tile - first_tile) * share;
             for (int n = 0; n < vectors; n += VECTORS) {
                 int slot[VECTORS];
                 long at[VECTORS];
@@ -51,7 +54,7 @@ SINGLE void pointwise(IN(x), IN(packed), IN(bias), OUT(out), const long8 sizes, 
                     slot[j] = min(n + j, vectors - 1) * 16;
                     at[j] = min(first_pixel + slot[j], last_pixel);
                 }
-                accumulate(x + k * plane, packed + (tile * inputs + k) * MR, to, slot, at, pitch, depth, plane, k == 0, ahead + n * 16, out + tile * MR * plane, last ? channels : 0);
+                accumulate(x + k * plane, packed + (tile * inputs + k) * MR, to, slot, at, pitch, depth, plane, k == 0, ahead + n * 16, first_fetched, (uint)clamp(depth - first_fetched, 0, share), out + tile * MR * plane, last ? channels : 0);
             }
             for (int i = 0; last && i < channels; i++) {
                 const float shift = bias ? bias[bias_offset + group * outputs + tile * MR + i] : 0.0f;

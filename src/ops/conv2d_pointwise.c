@@ -10,8 +10,9 @@
 #define TOGETHER 2
 #define MOST_CHANNELS_FEW 6
 #define TOGETHER_FEW 1
-/* Products that are summed before they are added to the other sums: errors grow with a sum's length. */
-#define MOST_PRODUCTS 128
+/* Products that are summed before they are added to the other sums: errors grow with a sum's length, and the pixels of so many channels are
+ * read again for each tile, from the level-1 cache if they fit. */
+#define MOST_PRODUCTS 64
 /* Work-groups wanted at least. */
 #define FEW_GROUPS 16
 
