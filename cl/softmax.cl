@@ -59,13 +59,21 @@ INLINE float16 join_sums(__local const float16 *parts) {
 /* The last vector ends with the row, and begins within the one before it. */
 #define PLACE(j) ((j) < VECTORS - 1 ? 16 * (j) : length - 16)
 
-/* Rows of VECTORS vectors, 16 rows together (the last ones may be done twice), so that their sums and largest are joined by vectors. */
+/* Stores a row of exponentials times the factor that makes them a softmax. */
+INLINE void store_row(__local const float16 *held, float16 factor, long length, __global STORED *to) {
+    if (length == 16 * VECTORS && STREAMS(to)) EACH_VECTOR STREAM_16(held[j] * factor, to + 16 * j);
+    else EACH_VECTOR STORE_16(held[j] * factor, to + PLACE(j));
+}
+
+/* Rows of VECTORS vectors, 16 rows together (the last ones may be done twice), so that their sums and largest are joined by vectors. Each
+ * row is stored when the next 16 come to its place: among their exponentials, as stores in a row would wait for memory. */
 SINGLE void short_rows(IN_STORED(x), OUT_STORED(out), const long rows_total, const long length, const long per_group, const float scale) {
-    __local float16 held[16 * VECTORS], parts[16], rows[1];
-    __local const float *of_row = (__local const float *)rows;
+    __local float16 held[16 * VECTORS], parts[16], rows[1], factors[1];
+    __local const float *of_row = (__local const float *)rows, *factor = (__local const float *)factors;
     SHIFT(x);
     SHIFT(out);
     const long first = get_group_id(0) * per_group, last = min(rows_total, first + per_group);
+    if (first >= last) return;
     const int twice = (int)(16 * VECTORS - length); /* lanes of the last vector that are the one's before it */
     const int16 once = lanes16() >= (int16)(twice);
     for (long r = first; r < last; r += 16) {
@@ -87,6 +95,7 @@ SINGLE void short_rows(IN_STORED(x), OUT_STORED(out), const long rows_total, con
             __global const STORED *in = x + min(r + i, last - 1) * length;
             const float largest = of_row[i];
             float16 sum = (float16)(0.0f);
+            if (r > first) store_row(held + i * VECTORS, (float16)(factor[i]), length, out + (r - 16 + i) * length);
             EACH_VECTOR {
                 const float16 e = POWER(LOAD_16(in + PLACE(j)));
                 held[i * VECTORS + j] = e;
@@ -95,14 +104,10 @@ SINGLE void short_rows(IN_STORED(x), OUT_STORED(out), const long rows_total, con
             parts[i] = sum;
         }
         const float16 sum = join_sums(parts);
-        rows[0] = select(select((float16)(NAN), 1.0f / sum, top < (float16)(INFINITY)), (float16)(0.0f), top == (float16)(-INFINITY));
-        EACH_OF_16 {
-            __global STORED *to = out + min(r + i, last - 1) * length;
-            const float16 factor = (float16)(of_row[i]);
-            if (twice == 0 && STREAMS(to)) EACH_VECTOR STREAM_16(held[i * VECTORS + j] * factor, to + 16 * j);
-            else EACH_VECTOR STORE_16(held[i * VECTORS + j] * factor, to + PLACE(j));
-        }
+        factors[0] = select(select((float16)(NAN), 1.0f / sum, top < (float16)(INFINITY)), (float16)(0.0f), top == (float16)(-INFINITY));
     }
+    const long rest = first + (last - 1 - first) / 16 * 16;
+    EACH_OF_16 store_row(held + i * VECTORS, (float16)(factor[i]), length, out + min(rest + i, last - 1) * length);
 }
 #endif
 
@@ -219,6 +224,27 @@ INLINE void fill_row(__global STORED *to, long length, float value) {
     for (long i = 0; i < length; i++) STORE_1(value, to + i);
 }
 
+/* What is left to do of a row whose sum is known. */
+typedef struct {
+    __global const STORED *in;
+    __global STORED *to;
+    float16 tail;
+    float largest, sum;
+} result;
+
+INLINE void finish_row(result r, long length, long whole, int rest, float scale, __local const float16 *held, __local const float *bases) {
+    if (isfinite(r.largest)) write_row(r.in, r.to, whole, rest, r.tail, scale, r.largest, r.sum, held, bases);
+    else fill_row(r.to, length, r.largest == -INFINITY ? EMPTY : NAN);
+}
+
+/* With -DBEHIND rows that are held are each written when the next comes to its place, among the exponentials: the stores of all
+ * together would wait for memory. */
+#ifdef BEHIND
+#define WAITS true
+#else
+#define WAITS false
+#endif
+
 /* Vectors along the row; a group takes `per_group` rows, ROWS of them at a time (which is for rows of one block), so that the latency
  * of one's reductions hides behind the others (the last ones may be done twice). A block is read from memory for its maximum, then
  * from cache. With -DHOLD its exponentials, relative to the largest so far, which goes to `bases`, are kept in `held`, `stride`
@@ -230,38 +256,40 @@ SINGLE void rows(IN_STORED(x), OUT_STORED(out), const long rows_total, const lon
     const long ahead = min(ROWS * length, (long)BLOCK);
     const int rest = (int)(length - whole);
     const float nothing = -INFINITY * sign(scale);
+    result before[ROWS];
     for (long r = first; r < last; r += ROWS) {
-        __global const STORED *in[ROWS];
-        __global STORED *to[ROWS];
-        float16 tail[ROWS];
-        float m[ROWS], before[ROWS], sum[ROWS];
+        result now[ROWS];
+        float earlier[ROWS];
         EACH_ROW {
             const long row = min(r + i, last - 1);
-            in[i] = x + row * length;
-            to[i] = out + row * length;
-            tail[i] = rest ? load_some_stored(in[i] + whole, rest, nothing) : (float16)(nothing);
-            m[i] = -INFINITY;
+            now[i].in = x + row * length;
+            now[i].to = out + row * length;
+            now[i].tail = rest ? load_some_stored(now[i].in + whole, rest, nothing) : (float16)(nothing);
+            now[i].largest = -INFINITY;
         }
         for (long begin = 0; begin == 0 || begin < whole; begin += BLOCK) {
             const long n = min(whole - begin, (long)BLOCK);
             EACH_ROW {
-                const float most = largest_of(in[i] + begin, n, begin ? (float16)(nothing) : tail[i], scale);
-                before[i] = m[i];
-                m[i] = before[i] >= most || isnan(before[i]) ? before[i] : most;
+                const float most = largest_of(now[i].in + begin, n, begin ? (float16)(nothing) : now[i].tail, scale);
+                earlier[i] = now[i].largest;
+                now[i].largest = earlier[i] >= most || isnan(earlier[i]) ? earlier[i] : most;
             }
             EACH_ROW {
-                const float earlier = begin ? sum[i] * power((float16)(before[i] - m[i])).x : 0.0f;
-                sum[i] = earlier + sum_of(in[i] + begin, n, begin ? (float16)(nothing) : tail[i], scale, m[i], ahead, held + i * stride + begin / 16);
+                const float largest = now[i].largest, kept = begin ? now[i].sum * power((float16)(earlier[i] - largest)).x : 0.0f;
+                if (WAITS && r > first) finish_row(before[i], length, whole, rest, scale, held + i * stride, bases + i);
+                now[i].sum = kept + sum_of(now[i].in + begin, n, begin ? (float16)(nothing) : now[i].tail, scale, largest, ahead, held + i * stride + begin / 16);
 #ifdef HOLD
-                bases[i + begin / BLOCK] = m[i];
+                bases[i + begin / BLOCK] = largest;
 #endif
             }
         }
         EACH_ROW {
-            if (isfinite(m[i])) write_row(in[i], to[i], whole, rest, tail[i], scale, m[i], sum[i], held + i * stride, bases + i);
-            else fill_row(to[i], length, m[i] == -INFINITY ? EMPTY : NAN);
+            if (WAITS) before[i] = now[i];
+            else finish_row(now[i], length, whole, rest, scale, held + i * stride, bases + i);
         }
     }
+    if (WAITS && first < last)
+        EACH_ROW finish_row(before[i], length, whole, rest, scale, held + i * stride, bases + i);
 }
 #endif
 

@@ -4,6 +4,7 @@
 #define SHARE 16384 /* elements of a group, rounded up to whole rows */
 #define MOST_HELD ((size_t)512 << 10) /* bytes of a row that the caches near a core keep */
 #define SHORT_ROW 1024 /* the latency of the reductions shows up to here */
+#define BEHIND_FROM 128 /* elements of a row that waits to be written until the next ones' exponentials are taken */
 #define MOST_VECTORS 8 /* of a row that is one of 16 taken together */
 #define BLOCK 2048 /* as in cl/softmax.cl */
 
@@ -71,8 +72,9 @@ static clattn_status enqueue_rows(clattn_call *call, const void *raw) {
     const int at_once = length <= SHORT_ROW ? 4 : 1;
     const size_t vectors = (size_t)(length + 15) / 16, held = 64 * vectors * (size_t)at_once, bases = 4 * ((size_t)at_once + (size_t)length / BLOCK);
     const bool holds = strcmp(call->op->name, "softmax") == 0 && held <= MOST_HELD && held + bases <= clattn_call_device(call)->local_memory;
+    const bool behind = holds && at_once > 1 && length > BEHIND_FROM;
     char options[96];
-    snprintf(options, sizeof options, "%s -DROWS=%d%s%s", options_of(call, a), at_once, holds ? " -DHOLD" : "", clattn_streams(call, a->out) ? " -DSTREAM" : "");
+    snprintf(options, sizeof options, "%s -DROWS=%d%s%s%s", options_of(call, a), at_once, holds ? " -DHOLD" : "", behind ? " -DBEHIND" : "", clattn_streams(call, a->out) ? " -DSTREAM" : "");
     return clattn_run_kernel(call, "softmax", "rows", options, 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(a->x), ARG_T(a->out), ARG_I64(rows), ARG_I64(length), ARG_I64(per_group), ARG_F32(1 / (double)a->temperature.value), ARG_I64(vectors), ARG_LOCAL(holds ? held : 64), ARG_LOCAL(holds ? bases : 4));
 }
 
