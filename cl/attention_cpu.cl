@@ -123,18 +123,18 @@ INLINE void add_chunk(__local float16 *O, __local const float *weights, __local 
     }
 }
 
-/* O += P V, MRQ queries and a chunk of the width at a time, PART keys after the other: their values and weights then stay in the
+/* O += P V, MRQ queries and a chunk of the width at a time, VALUE_KEYS keys after the other: their values and weights then stay in the
  * level-1 cache while all queries meet them. The block's first query attends keys `first` to `end` - 1 at most, the next ones one later. */
 #if defined(FEW_REGISTERS) && BK % 96 == 0
-#define PART 96
+#define VALUE_KEYS 96
 #else
-#define PART 64
+#define VALUE_KEYS 64
 #endif
 INLINE void add_values(__local float16 *O, __local const float *P, VALUES V, long stride, int nk, int first, int end) {
-    for (int k0 = 0; k0 < nk; k0 += PART) {
+    for (int k0 = 0; k0 < nk; k0 += VALUE_KEYS) {
         for (int c = 0, t0 = 0; c < CHUNKS; t0 += c++ < WHOLE_CHUNKS ? NVD : NVD - 1) {
             for (int q = 0; q < BQ; q += MRQ) {
-                const int from = max(k0, first + q), to = min(min(k0 + PART, nk), end + q + MRQ - 1);
+                const int from = max(k0, first + q), to = min(min(k0 + VALUE_KEYS, nk), end + q + MRQ - 1);
                 if (from >= to) continue;
                 __local const float *weights = P + from * BQ + q, *end_of_weights = P + to * BQ + q;
                 VALUES values = V + from * stride + 16 * t0;

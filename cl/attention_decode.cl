@@ -9,7 +9,7 @@
 
 #define ROLLED _Pragma("unroll 1")
 
-/* How many of the values' vectors are summed in registers at a time: all, or SUMS of wide values. The last SUMS of these begin
+/* How many of the values' vectors are summed in registers at a time: all, or VALUE_SUMS of wide values. The last VALUE_SUMS of these begin
  * early enough to be full, and so give some of the sums before them again. */
 #ifdef FEW_REGISTERS
 #define MOST_SUMS 4
@@ -17,10 +17,10 @@
 #define MOST_SUMS 16
 #endif
 #if WIDTH > MOST_SUMS
-#define SUMS MOST_SUMS
-#define SUMS_AT(start) min(start, width - 16 * SUMS)
+#define VALUE_SUMS MOST_SUMS
+#define SUMS_AT(start) min(start, width - 16 * VALUE_SUMS)
 #else
-#define SUMS WIDTH
+#define VALUE_SUMS WIDTH
 #define SUMS_AT(start) 0
 #endif
 /* Those of four rows at a time. */
@@ -30,7 +30,7 @@
 #define JOINT (WIDTH < 4 ? WIDTH : 4)
 #endif
 #define PART (16 * WIDTH + 16) /* floats of a row's part: its maximum, the sum of its weights, and from 16 on its weighted values */
-#define EACH_SUMS ROLLED for (int start = 0; start < 16 * WIDTH; start += 16 * SUMS)
+#define EACH_SUMS ROLLED for (int start = 0; start < 16 * WIDTH; start += 16 * VALUE_SUMS)
 
 #ifdef KERNEL_decode
 #define AHEAD_KEYS 32 /* by so many each key is fetched before it is read, its value when the key is */
@@ -150,7 +150,7 @@ INLINE void add_values(float16 (*sum)[TOGETHER], int i, float p, __global const 
 /* `vectors` vectors of `rows` rows' weighted values, which stay in registers; `left`: elements of the values' width from here on. S and
  * `part`: of the first of these rows. */
 INLINE void weighted_values(__local const float *S, __global const STORED *v, long stride, int keys, int rows, int vectors, int left, __global float *part) {
-    float16 sum[SUMS][TOGETHER];
+    float16 sum[VALUE_SUMS][TOGETHER];
 #pragma unroll
     for (int t = 0; t < vectors; t++) {
 #pragma unroll
@@ -249,7 +249,7 @@ SINGLE void decode(PROBLEM, IN_STORED(value), const long4 value_strides, OUT(par
     }
     for (; r < rows; r++) EACH_SUMS {
         const int at = SUMS_AT(start);
-        weighted_values(S + r * BK, value + at, value_strides.z, keys, 1, SUMS, width - at, parts + r * PART + at);
+        weighted_values(S + r * BK, value + at, value_strides.z, keys, 1, VALUE_SUMS, width - at, parts + r * PART + at);
     }
 }
 #endif
@@ -270,17 +270,17 @@ SINGLE void decode_join(IN(parts), OUT_STORED(out), const long4 out_strides, OUT
     for (int c = 0; c < part_count; c++) m = max(m, parts[c * rows * PART]);
     EACH_SUMS {
         const int at = SUMS_AT(start);
-        float16 sum[SUMS];
+        float16 sum[VALUE_SUMS];
         l = sink == -INFINITY ? 0.0f : exp2(sink - m);
-        for (int t = 0; t < SUMS; t++) sum[t] = (float16)(0.0f);
+        for (int t = 0; t < VALUE_SUMS; t++) sum[t] = (float16)(0.0f);
         for (int c = 0; c < part_count; c++) {
             __global const float *part = parts + c * rows * PART;
             if (part[1] == 0.0f) continue;
             const float factor = exp2(part[0] - m);
             l += factor * part[1];
-            for (int t = 0; t < SUMS; t++) sum[t] += factor * vload16(t, part + 16 + at);
+            for (int t = 0; t < VALUE_SUMS; t++) sum[t] += factor * vload16(t, part + 16 + at);
         }
-        for (int t = 0; t < SUMS; t++) {
+        for (int t = 0; t < VALUE_SUMS; t++) {
             const float16 v = l == 0.0f ? (float16)(0.0f) : sum[t] / l;
             if (WIDTH > MOST_SUMS || 16 * t + 16 <= width) STORE_16(v, out + at + 16 * t);
             else store_some_stored(v, width - 16 * t, out + 16 * t);

@@ -131,9 +131,9 @@ SINGLE void blocked(IN(a), IN(packed), IN(bias), OUT(out), const int has_bias, c
         const int last_block = k0 + DEPTH >= K;
         const int ahead = (int)((4 * PANEL * MR + rows - 1) / rows); /* bytes of the next panel for each value of k of each tile of this one */
 #ifdef ACT
-        const int bare = 0;
+        const bool bare = false;
 #else
-        const int bare = !has_bias;
+        const bool bare = !has_bias;
 #endif
 #ifdef PACK_A
         pack_rows(a + k0 * k_stride, rows, depth, m_stride, k_stride, block);

@@ -30,10 +30,9 @@ INLINE long time_of(long step, long length, int backward) {
 #endif
 
 #ifdef KERNEL_sequence
-/* One group runs at most `share` (a multiple of ROWS, at most MOST_ROWS) rows of the batch, from `first_row` on, in one direction through the
+/* One group runs at most `share` (a multiple of ROWS, at most MOST_ROWS, which -D gives) rows of the batch, from `first_row` on, in one direction through the
  * whole sequence: steps need no barrier. The sums of ROWS of them are in registers at a time; a block of W_hh stays in the level-1 cache
  * while all of them meet it. The states lie in global memory, each [share][width] with width = H rounded up to 16. */
-#define MOST_ROWS 36
 #define HAS_BIAS 1
 #define HAS_START 2
 #define HAS_LENGTHS 4

@@ -39,7 +39,7 @@ static clattn_status run_sequence(clattn_call *call, const unit *u) {
     if (!status) status = clattn_recurrent_pack(call, "gru", u->w_hh, u->directions, 3, u->h, &packed);
     if (!status) status = clattn_recurrent_room(call, &cut, u->directions, 4, u->h, &state);
     if (status) return status;
-    snprintf(options, sizeof options, "-DROWS=%d%s", (int)cut.rows, u->reset == CLATTN_RESET_BEFORE ? " -DRESET_BEFORE" : "");
+    snprintf(options, sizeof options, "-DROWS=%d -DMOST_ROWS=%d%s", (int)cut.rows, CLATTN_RECURRENT_ROWS, u->reset == CLATTN_RESET_BEFORE ? " -DRESET_BEFORE" : "");
     return clattn_run_kernel(call, "gru", "sequence", options, 2, ((size_t[]){ (size_t)cut.groups, (size_t)u->directions }), ((size_t[]){ 1, 1 }), ARG_T(&gi), ARG_BUFFER(packed), ARG_T(u->b_hh), ARG_T(u->h0), ARG_T(u->lengths), ARG_T(&state), ARG_T(u->out), ARG_T(u->h_n), ARG_I64(u->b), ARG_I64(u->t), ARG_I64(u->h), ARG_I32((int)cut.share), ARG_I32(flags), ARG_I32(u->keep == CLATTN_KEEP_NEW));
 }
 

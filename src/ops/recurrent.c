@@ -59,9 +59,6 @@ const char *clattn_recurrent_cell_refusal(const clattn_call *call, const clattn_
     return batches >= ROWS_WORTH_PACKING || clattn_buffer_frozen(w_hh->buffer) ? NULL : "w_hh is not frozen, and packing it takes longer than so few rows save";
 }
 
-/* MOST_ROWS of cl/recurrent.cl: more states would not stay near the core. */
-#define MOST_ROWS 36
-
 /* The cut with which the busiest unit is done first: `rows` rows in registers take as long as rows + 1, since they share the reading of the
  * weights. Of equals the one with more rows, which reads W_hh less often. */
 recurrent_cut clattn_recurrent_cut(const clattn_call *call, int64_t batches, int64_t directions) {
@@ -69,7 +66,7 @@ recurrent_cut clattn_recurrent_cut(const clattn_call *call, int64_t batches, int
     recurrent_cut cut = { 0 };
     int64_t least = INT64_MAX;
     for (int64_t rows = 1; rows <= most; rows += rows == 1 ? 1 : 2) {
-        for (int64_t share = rows; share <= MOST_ROWS; share += rows) {
+        for (int64_t share = rows; share <= CLATTN_RECURRENT_ROWS; share += rows) {
             const int64_t groups = clattn_ceil_div(batches, share), time = clattn_ceil_div(groups * directions, units) * (share / rows) * (rows + 1);
             if (time > least) continue;
             least = time;

@@ -18,6 +18,8 @@ clattn_status clattn_recurrent_directions(clattn_call *call, bool bidirectional,
 const char *clattn_recurrent_cpu_refusal(const clattn_call *call, const void *args);
 /* For one step of `batches` rows, whose kernels take w_hh packed. */
 const char *clattn_recurrent_cell_refusal(const clattn_call *call, const clattn_tensor *w_hh, int64_t batches);
+/* Rows of a group at most, as -DMOST_ROWS: more states would not stay near the core. */
+#define CLATTN_RECURRENT_ROWS 36
 /* How the rows of a batch are shared out: `rows` of them in registers, `share`, a multiple of it, in each of `groups` groups. */
 typedef struct recurrent_cut {
     int64_t rows, share, groups;
