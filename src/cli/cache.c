@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache_build.h"
 #include "json.h"
-#include "progress.h"
 
 #define COMMAND "cache"
 
@@ -13,7 +13,7 @@ static const char help[] =
     "usage: clattn cache list [--json]\n"
     "       clattn cache verify [--json]\n"
     "       clattn cache clear [--keep MIB]\n"
-    "       clattn cache build [OPERATION ...] [--device SPEC] [-v]\n\n"
+    "       clattn cache build [OPERATION ...] [--jobs N] [--device SPEC] [-v]\n\n"
     "The kernels that drivers have compiled are kept in CLATTN_CACHE_DIR, else XDG_CACHE_HOME/clattn, else\n"
     "~/.cache/clattn; never more than 256 MiB: the least recently used go first.\n\n"
     "  list                 each entry: kernel, device, size, state, build options\n"
@@ -21,6 +21,7 @@ static const char help[] =
     "                       releases never reach a driver; they are built anew when they are needed\n"
     "  clear                remove all entries, or the least recently used until MIB mebibytes are left\n"
     "  build                compile the kernels of the operations named, or of all, for one device\n"
+    "  --jobs N             processes that build at once; else one for each core of a CPU, at most 8, and one for other devices\n"
     "  --json               one JSON object\n" CLI_DEVICE_HELP;
 
 typedef enum action { NONE, LIST, VERIFY, CLEAR, BUILD } action;
@@ -30,6 +31,7 @@ typedef struct cache_options {
     action action;
     bool json;
     long keep; /* MiB */
+    long jobs; /* 0: as many as suit the device */
     const char **names;
     size_t count;
 } cache_options;
@@ -59,7 +61,7 @@ static int take_word(cache_options *options, const char *word) {
 
 /* -1: go on; else the exit code. */
 static int parse(int argc, char **argv, cache_options *options) {
-    static const char *const known[] = { "--json", "--keep", "--device", "--verbose", "--help", NULL };
+    static const char *const known[] = { "--json", "--keep", "--jobs", "--device", "--verbose", "--help", NULL };
     cli_arguments a = { argc, argv, 1 };
     while (a.index < argc) {
         const char *value = "";
@@ -70,6 +72,8 @@ static int parse(int argc, char **argv, cache_options *options) {
         if (cli_option(&a, "--json")) options->json = true;
         else if (cli_option_value(&a, "--keep", &value)) {
             if (!value || !cli_integer(COMMAND, "--keep", value, 0, 1 << 20, &options->keep)) return CLI_BAD_USE;
+        } else if (cli_option_value(&a, "--jobs", &value)) {
+            if (!value || !cli_integer(COMMAND, "--jobs", value, 1, CACHE_BUILD_MOST, &options->jobs)) return CLI_BAD_USE;
         } else if (*argv[a.index] == '-') return cli_unknown_option(COMMAND, argv[a.index], known);
         else if (take_word(options, argv[a.index++])) return CLI_BAD_USE;
     }
@@ -144,23 +148,13 @@ static int clear(const cache_options *options) {
 
 /* ---- Building ---- */
 
-static bool show_progress(void *user, size_t done, size_t total, const char *what) {
-    *(size_t *)user = total;
-    progress_show(done, total, what);
-    return true;
-}
-
-static int build(const cache_options *options) {
-    clattn_context *context = NULL;
-    size_t total = 0;
-    int code = cli_open(&options->device, &context);
-    if (!code) {
-        const clattn_status status = clattn_prewarm(context, options->count ? options->names : NULL, options->count, show_progress, &total);
-        progress_end();
-        code = cli_failed(COMMAND, context, status);
-        if (!code) printf("%zu examples run on %s: their kernels are in the cache\n", total, clattn_context_device(context)->name);
-    }
-    clattn_close(&context);
+/* All operations where none is named. */
+static int build(cache_options *options) {
+    const char **all = options->count ? NULL : calloc(clattn_op_count() + 1, sizeof *all);
+    if (!options->count && !all) return cli_error(COMMAND, "out of memory"), CLI_DEVICE_FAILED;
+    for (size_t i = 0; all && i < clattn_op_count(); i++) all[i] = clattn_op_get(i)->name;
+    const int code = cache_build(&options->device, all ? all : options->names, all ? clattn_op_count() : options->count, options->jobs);
+    free(all);
     return code;
 }
 

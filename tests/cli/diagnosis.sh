@@ -56,20 +56,25 @@ for end in "crash signal 11" "exit exit code 7"; do
     expect 0 "drivers/broken.icd ends the process with ${end#* }" "$tool" devices
     expect 0 "clattn takes" "$tool" devices
     expect 0 "vingt" "$tool" translate twenty
+    expect 0 "examples run on" "$tool" cache build activation --jobs 2
     expect 1 "driver-crash: $directory/drivers/broken.icd" "$tool" doctor --op softmax
     expect 1 "checks passed, 0 failed" "$tool" doctor --op softmax
     expect 1 "driver-crash" "$tool" doctor --op none --json
     is_json printed
     OCL_ICD_VENDORS="$directory/drivers/broken.icd"
     expect 3 "no driver is left" "$tool" devices
+    expect 3 "no driver is left" "$tool" cache build softmax
     expect 3 "no driver is left" "$tool" explain --case 'softmax x[2,2]'
     expect 1 "driver-crash" "$tool" doctor --op none
     unset CLATTN_TEST_ICD_END OCL_ICD_VENDORS
 done
 
 # ---- cache ----
+expect 0 "examples run on" "$tool" cache build softmax activation dropout --jobs 3
 expect 0 "entries removed" "$tool" cache clear
 expect 0 "examples run on" "$tool" cache build softmax
+expect 3 "no usable device matches" "$tool" cache build softmax activation --device "no such"
+expect 2 "jobs 0: expected an integer in 1..64" "$tool" cache build softmax --jobs 0
 [ -z "$(tr -cd '\r' <printed)" ] || { echo "a progress bar outside a terminal"; failed=1; }
 expect 0 "softmax/" "$tool" cache list
 expect 0 '"state": "valid"' "$tool" cache list --json
