@@ -113,7 +113,7 @@ INLINE void pack_rows(__global const float *a, long rows, int depth, long m_stri
 #endif
 
 /* A group computes rows_per_group rows by panels_per_group panels of one matrix of out, DEPTH values of k after the other. What comes
- * from beyond the core's own caches is fetched ahead: the next panel a part with each value of k, sums of earlier k with the tile's beginning. */
+ * from beyond the core's own caches is fetched ahead: the next part of a panel with the values of k, sums of earlier k with the tile's beginning. */
 SINGLE void blocked(IN(a), IN(packed), IN(bias), OUT(out), const int has_bias, const long M, const long N, const long K, const long m_stride, const long k_stride, const long8 lead, const long8 a_lead, const long8 packed_lead, const long rows_per_group, const long panels, const long panels_per_group) {
     SHIFT(a);
     SHIFT(packed);
@@ -141,7 +141,10 @@ SINGLE void blocked(IN(a), IN(packed), IN(bias), OUT(out), const int has_bias, c
         for (long panel = first_panel; panel < last_panel; panel++) {
             __global const float *b = packed + (panel * K + k0) * PANEL;
             const long n0 = panel * PANEL;
-            __global const char *next = (__global const char *)(panel + 1 < last_panel ? b + K * PANEL : b);
+            /* What comes next: another panel, else more of k, else what the group after this one begins with. */
+            const long next_panel = panel + 1 < last_panel ? panel + 1 : !last_block ? first_panel : min(last_panel, panels - 1);
+            const long next_k = panel + 1 < last_panel ? k0 : !last_block ? k0 + DEPTH : 0;
+            __global const char *next = (__global const char *)(packed + (next_panel * K + next_k) * PANEL);
             for (long m = 0; m < rows; m += MR) {
                 float16 acc[MR][NV];
                 if (k0) {
