@@ -237,18 +237,11 @@ INLINE void finish_row(result r, long length, long whole, int rest, float scale,
     else fill_row(r.to, length, r.largest == -INFINITY ? EMPTY : NAN);
 }
 
-/* With -DBEHIND rows that are held are each written when the next comes to its place, among the exponentials: the stores of all
- * together would wait for memory. */
-#ifdef BEHIND
-#define WAITS true
-#else
-#define WAITS false
-#endif
-
 /* Vectors along the row; a group takes `per_group` rows, ROWS of them at a time (which is for rows of one block), so that the latency
  * of one's reductions hides behind the others (the last ones may be done twice). A block is read from memory for its maximum, then
  * from cache. With -DHOLD its exponentials, relative to the largest so far, which goes to `bases`, are kept in `held`, `stride`
- * vectors a row; else they are taken twice. */
+ * vectors a row; else they are taken twice. With -DBEHIND=1 rows that are held are each written when the next comes to its place,
+ * among the exponentials: the stores of all together would wait for memory. */
 SINGLE void rows(IN_STORED(x), OUT_STORED(out), const long rows_total, const long length, const long per_group, const float scale, const long stride, __local float16 *held, __local float *bases) {
     SHIFT(x);
     SHIFT(out);
@@ -276,7 +269,7 @@ SINGLE void rows(IN_STORED(x), OUT_STORED(out), const long rows_total, const lon
             }
             EACH_ROW {
                 const float largest = now[i].largest, kept = begin ? now[i].sum * power((float16)(earlier[i] - largest)).x : 0.0f;
-                if (WAITS && r > first) finish_row(before[i], length, whole, rest, scale, held + i * stride, bases + i);
+                if (BEHIND && r > first) finish_row(before[i], length, whole, rest, scale, held + i * stride, bases + i);
                 now[i].sum = kept + sum_of(now[i].in + begin, n, begin ? (float16)(nothing) : now[i].tail, scale, largest, ahead, held + i * stride + begin / 16);
 #ifdef HOLD
                 bases[i + begin / BLOCK] = largest;
@@ -284,11 +277,11 @@ SINGLE void rows(IN_STORED(x), OUT_STORED(out), const long rows_total, const lon
             }
         }
         EACH_ROW {
-            if (WAITS) before[i] = now[i];
+            if (BEHIND) before[i] = now[i];
             else finish_row(now[i], length, whole, rest, scale, held + i * stride, bases + i);
         }
     }
-    if (WAITS && first < last)
+    if (BEHIND && first < last)
         EACH_ROW finish_row(before[i], length, whole, rest, scale, held + i * stride, bases + i);
 }
 #endif

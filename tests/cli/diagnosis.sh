@@ -73,8 +73,6 @@ done
 expect 0 "examples run on" "$tool" cache build softmax activation dropout --jobs 3
 expect 0 "entries removed" "$tool" cache clear
 expect 0 "examples run on" "$tool" cache build softmax
-expect 3 "no usable device matches" "$tool" cache build softmax activation --device "no such"
-expect 2 "jobs 0: expected an integer in 1..64" "$tool" cache build softmax --jobs 0
 [ -z "$(tr -cd '\r' <printed)" ] || { echo "a progress bar outside a terminal"; failed=1; }
 expect 0 "softmax/" "$tool" cache list
 expect 0 '"state": "valid"' "$tool" cache list --json
@@ -105,6 +103,8 @@ expect 0 " 0 entries" env CLATTN_CACHE_DIR="$directory/none" "$tool" cache list
 expect 2 "which action?" "$tool" cache
 expect 2 "did you mean verify?" "$tool" cache verfy
 expect 2 "there is no operation" "$tool" cache build softmaxx
+expect 3 "no usable device matches" "$tool" cache build softmax activation --device "no such"
+expect 2 "jobs 0: expected an integer in 1..64" "$tool" cache build softmax --jobs 0
 expect 2 "expected an integer" "$tool" cache clear --keep lots
 
 # ---- JSON for programs ----
