@@ -48,7 +48,7 @@ struct clattn_context {
     bool owned; /* the cl_context is clattn's own */
     bool counted; /* among those that must not launch while another asks for binaries */
     bool gemm_used;
-    cl_event last; /* out-of-order queues: clattn's previous command */
+    cl_event last; /* clattn's previous command, where its event is known: out-of-order queues, clattn_queue_watches */
     cl_event *pending;
     cl_uint pending_count;
     clattn_program *programs;
@@ -128,6 +128,12 @@ cl_uint clattn_queue_wait_list(clattn_context *context, cl_event *list, cl_uint 
 void clattn_queue_advance(clattn_context *context, cl_event event);
 /* Keeps the message for a command that was not enqueued; what can never be waited for is dropped. */
 clattn_status clattn_queue_fail(clattn_context *context, cl_int error, const char *call);
+
+/* wait.c */
+/* Whether the events of launches are kept for clattn_queue_watch. */
+bool clattn_queue_watches(const clattn_context *context);
+/* Before a call that waits: until the last command has ended, or it pays no longer to look. */
+void clattn_queue_watch(const clattn_context *context);
 
 /* buffer.c */
 /* A buffer of the context around `memory`, with one reference; NULL without memory. */

@@ -6,7 +6,7 @@
 
 cl_uint clattn_queue_wait_list(clattn_context *context, cl_event *list, cl_uint capacity) {
     cl_uint count = 0;
-    if (context->last) list[count++] = context->last;
+    if (context->last && context->out_of_order) list[count++] = context->last;
     for (cl_uint i = 0; i < context->pending_count && count < capacity; i++) list[count++] = context->pending[i];
     return count;
 }
@@ -17,7 +17,6 @@ static void drop_pending(clattn_context *context, cl_uint keep) {
 
 void clattn_queue_advance(clattn_context *context, cl_event event) {
     drop_pending(context, 0);
-    if (!context->out_of_order) return;
     if (context->last) clReleaseEvent(context->last);
     context->last = event;
 }
@@ -88,17 +87,18 @@ clattn_status clattn_launch(clattn_context *context, const clattn_launch_info *i
     for (int i = 0; i < info->dimensions; i++) global[i] = (info->global[i] + local[i] - 1) / local[i] * local[i];
     cl_event waits[CLATTN_MAX_WAITS], event = NULL;
     const cl_uint count = clattn_queue_wait_list(context, waits, CLATTN_MAX_WAITS);
-    const cl_int error = clEnqueueNDRangeKernel(context->queue, program->kernel, (cl_uint)info->dimensions, NULL, global, local, count, count ? waits : NULL, context->out_of_order || (context->trace && context->profiling) ? &event : NULL);
+    const bool followed = context->out_of_order || (context->trace && context->profiling) || clattn_queue_watches(context);
+    const cl_int error = clEnqueueNDRangeKernel(context->queue, program->kernel, (cl_uint)info->dimensions, NULL, global, local, count, count ? waits : NULL, followed ? &event : NULL);
     if (error) return clattn_queue_fail(context, error, "clEnqueueNDRangeKernel");
     program->launched = true;
     if (context->trace) clattn_trace_tell(context, program, info, global, local, event);
-    if (event && !context->out_of_order) clReleaseEvent(event);
     clattn_queue_advance(context, event);
     return CLATTN_OK;
 }
 
 clattn_status clattn_enqueue_read(clattn_context *context, const clattn_buffer *buffer, size_t offset, size_t size, void *host) {
     if (size == 0) return clattn_finish(context);
+    clattn_queue_watch(context);
     cl_event waits[CLATTN_MAX_WAITS], event = NULL;
     const cl_uint count = clattn_queue_wait_list(context, waits, CLATTN_MAX_WAITS);
     const cl_int error = clEnqueueReadBuffer(context->queue, buffer->memory, CL_TRUE, offset, size, host, count, count ? waits : NULL, context->out_of_order ? &event : NULL);
@@ -139,6 +139,7 @@ static clattn_status check_last(clattn_context *context) {
 
 clattn_status clattn_finish(clattn_context *context) {
     if (!context || !context->opened) return CLATTN_ERROR_ARGUMENT;
+    clattn_queue_watch(context);
     const cl_int error = clFinish(context->queue);
     if (error) return clattn_queue_fail(context, error, "clFinish");
     clattn_programs_save_early(context);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,10 @@ double clattn_system_seconds(void) {
     struct timespec now;
     if (clock_gettime(CLOCK_MONOTONIC, &now)) return 0;
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+void clattn_system_yield(void) {
+    sched_yield();
 }
 
 static pthread_mutex_t process_lock = PTHREAD_MUTEX_INITIALIZER;

@@ -9,6 +9,9 @@
 /* Seconds on a clock that only goes forward. */
 double clattn_system_seconds(void);
 
+/* Lets another thread have this core, if one wants it. */
+void clattn_system_yield(void);
+
 /* One lock of the whole process. */
 void clattn_system_lock(void);
 void clattn_system_unlock(void);
