@@ -123,6 +123,12 @@ SINGLE void blocked(IN(a), IN(packed), IN(bias), OUT(out), const int has_bias, c
 #endif
     const long first = get_group_id(0) * rows_per_group, rows = min(rows_per_group, M - first), batch = get_group_id(2);
     const long first_panel = get_group_id(1) * panels_per_group, last_panel = min(panels, first_panel + panels_per_group);
+#ifdef MANY
+    /* A group is a product of its own: with its last panel the matrices of the next one are fetched. */
+    const long next_batch = min(batch + 1, (long)get_num_groups(2) - 1);
+    __global const char *next_matrix = (__global const char *)(packed + lead_offset(next_batch, lead, packed_lead));
+    __global const char *next_a = (__global const char *)(a + lead_offset(next_batch, lead, a_lead));
+#endif
     a += lead_offset(batch, lead, a_lead) + first * m_stride;
     packed += lead_offset(batch, lead, packed_lead);
     out += (batch * M + first) * N;
@@ -145,6 +151,10 @@ SINGLE void blocked(IN(a), IN(packed), IN(bias), OUT(out), const int has_bias, c
             const long next_panel = panel + 1 < last_panel ? panel + 1 : !last_block ? first_panel : min(last_panel, panels - 1);
             const long next_k = panel + 1 < last_panel ? k0 : !last_block ? k0 + DEPTH : 0;
             __global const char *next = (__global const char *)(packed + (next_panel * K + next_k) * PANEL);
+#ifdef MANY
+            const bool fetches = panel + 1 == last_panel && last_block;
+            if (fetches) next = next_matrix;
+#endif
             for (long m = 0; m < rows; m += MR) {
                 float16 acc[MR][NV];
                 if (k0) {
@@ -164,6 +174,10 @@ SINGLE void blocked(IN(a), IN(packed), IN(bias), OUT(out), const int has_bias, c
                 for (int k = 0; k < depth; k++, next += ahead) {
                     float16 column[NV];
                     PREFETCH(next);
+#ifdef MANY
+                    PREFETCH(next_a);
+                    next_a += fetches ? sizeof(float) * MR : 0;
+#endif
                     UNROLL for (int j = 0; j < NV; j++) column[j] = vload16(j, b + k * PANEL);
                     UNROLL for (int i = 0; i < MR; i++) {
                         const float16 value = (float16)(ROW_VALUE(i));

@@ -222,7 +222,8 @@ static clattn_status enqueue_cpu(clattn_call *call, const void *args) {
     const int64_t blocks = clattn_ceil_div(p.m, c.rows), panels = clattn_ceil_div(p.n, 16 * c.vectors);
     const int64_t shares = clattn_ceil_div(c.groups, blocks * p.batches), per_group = clattn_ceil_div(panels, shares);
     if (p.a_k != 1) snprintf(pack_a, sizeof pack_a, " -DPACK_A -DROWS=%d", MAX_PACKED_ROWS);
-    snprintf(text, sizeof text, "%s%s", options_of(&p, c.tile, c.vectors, options), pack_a);
+    const bool many = p.batches > 1 && blocks == 1 && per_group == panels;
+    snprintf(text, sizeof text, "%s%s%s", options_of(&p, c.tile, c.vectors, options), pack_a, many ? " -DMANY" : "");
     return clattn_run_kernel(call, "matmul", "blocked", text, 3, ((size_t[]){ (size_t)blocks, (size_t)clattn_ceil_div(panels, per_group), (size_t)p.batches }), ((size_t[]){ 1, 1, 1 }), ARG_T(p.a), ARG_BUFFER(packed), ARG_T(p.bias), ARG_T(p.out), ARG_I32(p.bias != NULL), ARG_I64(p.m), ARG_I64(p.n), ARG_I64(p.k), ARG_I64(p.a_m), ARG_I64(p.a_k), clattn_arg_i64x8(p.lead), clattn_arg_i64x8(p.a_lead), clattn_arg_i64x8(packed_lead), ARG_I64(c.rows), ARG_I64(panels), ARG_I64(per_group));
 }
 
