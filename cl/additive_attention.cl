@@ -53,10 +53,10 @@ INLINE float16 weight_16(float16 s, float16 m) {
 #if defined KERNEL_prepare || defined KERNEL_before
 /* With `overlap` the last vector covers the last 16 elements (if there are as many), those seen before with weight 0, and
  * the sums are per lane. */
-INLINE void prepare_weights(__global const float *scale, __global const float *bias, __global float *prepared, long size, long vectors, int overlap) {
+APART void prepare_weights(__global const float *scale, __global const float *bias, __global float *prepared, long size, long vectors, int overlap) {
     const long padded = vectors * 16;
     float16 lanes = (float16)(0.0f);
-    for (long v = 0; v < vectors; v++) {
+    ROLL for (long v = 0; v < vectors; v++) {
         const long first = overlap && size >= 16 ? min(v * 16, size - 16) : v * 16;
         float w[16], b[16];
         ROLL for (int i = 0; i < 16; i++) {
@@ -98,9 +98,9 @@ INLINE float16 power(float16 x, float factor, float16 b, int16 *beyond) {
 }
 
 /* One row of keys; rows from `length` on are padding: zeros, never marked. */
-INLINE int key_row(__global const float *from, __global float *to, bool exists, long size, long padded, float factor) {
+APART int key_row(__global const float *from, __global float *to, bool exists, long size, long padded, float factor) {
     int16 beyond[3] = { (int16)(0), (int16)(0), (int16)(0) };
-    for (long d = 0; d < padded; d += 16) {
+    ROLL for (long d = 0; d < padded; d += 16) {
         const int count = exists ? (int)min(size - d, 16L) : 0;
         const float16 x = count == 16 ? vload16(0, from + d) : load_some(from + d, count, 0.0f);
         const float16 p = power(x, factor, (float16)(0.0f), beyond);
@@ -110,9 +110,9 @@ INLINE int key_row(__global const float *from, __global float *to, bool exists, 
 }
 
 /* 16 queries transposed to vectors along them: themselves, their powers, and these divided by the weights. */
-INLINE int query_block(__global const float *from, __global const float *scale, __global const float *bias, __global float *powers, __global float *folded, __global float *plain, int rows, long size, long padded, float factor) {
+APART int query_block(__global const float *from, __global const float *scale, __global const float *bias, __global float *powers, __global float *folded, __global float *plain, int rows, long size, long padded, float factor) {
     int16 beyond[3] = { (int16)(0), (int16)(0), (int16)(0) };
-    for (long d = 0; d < padded; d += 16) {
+    ROLL for (long d = 0; d < padded; d += 16) {
         const int count = (int)min(size - d, 16L);
         float16 a[16];
         ROLL for (int i = 0; i < 16; i++) {
@@ -180,7 +180,7 @@ SINGLE void pad(IN(x), OUT(y), const long size, const long padded) {
 /* Scores of KEYS keys with 16 queries, `step` elements at a time: LOADS once for all keys, TERMS for each, the i-th, whose row begins
  * at `row`. */
 #define SCORES(name, step, LOADS, TERMS)                                                                               \
-    INLINE void name(__global const float *q, __global const float *k, __global const float *prepared, long padded, __local float16 *s) { \
+    APART void name(__global const float *q, __global const float *k, __global const float *prepared, long padded, __local float16 *s) { \
         float16 total[KEYS];                                                                                           \
         UNROLL for (int i = 0; i < KEYS; i++) total[i] = (float16)(0.0f);                                              \
         for (long v = 0; v < padded / 16; v++) {                                                                       \
@@ -228,7 +228,7 @@ SCORES(scores_quads, 4,
 #endif
 
 /* Scores of one key with 16 queries for any values. */
-INLINE float16 score_any(__global const float *q, __global const float *k, __global const float *prepared, long size, long padded, float factor) {
+APART float16 score_any(__global const float *q, __global const float *k, __global const float *prepared, long size, long padded, float factor) {
     float16 total = (float16)(0.0f);
     for (long v = 0; v < padded / 16; v++) {
         float16 part = (float16)(prepared[3 * padded + v]);
@@ -244,11 +244,11 @@ INLINE float16 score_any(__global const float *q, __global const float *k, __glo
 }
 
 /* Which of the 16 queries from q on may attend key k. */
-INLINE int16 allowed(__global const uchar *key_mask, __global const uchar *mask, long4 key_strides, long4 strides, long batch, long q, long k, long queries, long keys, int causal) {
+APART int16 allowed(__global const uchar *key_mask, __global const uchar *mask, long4 key_strides, long4 strides, long batch, long q, long k, long queries, long keys, int causal) {
     int lane[16];
     if (k >= keys || !kept(key_mask, key_strides, batch, k, 0)) return (int16)(0);
     if (!mask && (!causal || k <= q)) return (int16)(-1);
-    for (int i = 0; i < 16; i++) lane[i] = -((!causal || k <= q + i) && kept(mask, strides, batch, min(q + i, queries - 1), k));
+    ROLL for (int i = 0; i < 16; i++) lane[i] = -((!causal || k <= q + i) && kept(mask, strides, batch, min(q + i, queries - 1), k));
     return vload16(0, lane);
 }
 
@@ -277,28 +277,28 @@ INLINE void add_block(__local const float *p, __global const float *v, __global 
         for (int t = 0; t < vectors; t++) vstore16(a[q][t], t, sums + q * padded);
 }
 
-INLINE void add_values(__local const float *p, __global const float *v, __global float *sums, int count, long padded, bool careful) {
-    for (int q = 0; q < 16; q += QUERIES) {
+APART void add_values(__local const float *p, __global const float *v, __global float *sums, int count, long padded, bool careful) {
+    ROLL for (int q = 0; q < 16; q += QUERIES) {
         long t = 0;
         if (careful) {
-            for (; t < padded; t += 16) add_block(p + q, v + t, sums + q * padded + t, count, padded, 1, true);
+            ROLL for (; t < padded; t += 16) add_block(p + q, v + t, sums + q * padded + t, count, padded, 1, true);
         } else {
-            for (; t + 16 * VECTORS <= padded; t += 16 * VECTORS) add_block(p + q, v + t, sums + q * padded + t, count, padded, VECTORS, false);
+            ROLL for (; t + 16 * VECTORS <= padded; t += 16 * VECTORS) add_block(p + q, v + t, sums + q * padded + t, count, padded, VECTORS, false);
             if (t < padded) add_block(p + q, v + t, sums + q * padded + t, count, padded, 1, false);
         }
     }
 }
 
-INLINE void scale_rows(__global float *sums, float16 factors, long padded) {
+APART void scale_rows(__global float *sums, float16 factors, long padded) {
     float f[16];
     vstore16(factors, 0, f);
-    for (int q = 0; q < 16; q++)
-        for (long t = 0; t < padded; t += 16) vstore16(vload16(0, sums + q * padded + t) * f[q], 0, sums + q * padded + t);
+    ROLL for (int q = 0; q < 16; q++)
+        ROLL for (long t = 0; t < padded; t += 16) vstore16(vload16(0, sums + q * padded + t) * f[q], 0, sums + q * padded + t);
 }
 
 /* Turns the scores kept in a row of the weights into weights; keys from `end` on have none. */
-INLINE void finish_weights(__global float *row, float m, float inverse, long end, long keys) {
-    for (long k = 0; k < keys; k += 16) {
+APART void finish_weights(__global float *row, float m, float inverse, long end, long keys) {
+    ROLL for (long k = 0; k < keys; k += 16) {
         const int count = (int)min(keys - k, 16L);
         float16 s = count == 16 ? vload16(0, row + k) : load_some(row + k, count, -INFINITY);
         s = select(s, (float16)(-INFINITY), lanes16() >= (int16)((int)min(end - k, 16L)));
@@ -328,7 +328,7 @@ SINGLE void attend(IN(powers), IN(folded), IN(plain), IN_INT(query_marks), IN(ke
     folded += n * padded * 16;
     plain += n * padded * 16;
     sums += n * value_padded * 16;
-    for (long i = 0; i < value_padded; i++) vstore16((float16)(0.0f), i, sums);
+    ROLL for (long i = 0; i < value_padded; i++) vstore16((float16)(0.0f), i, sums);
     float16 m = (float16)(-INFINITY), l = (float16)(0.0f);
     for (long k0 = 0; k0 < end; k0 += TILE) {
         const int count = (int)min(end - k0, (long)TILE);
@@ -336,11 +336,11 @@ SINGLE void attend(IN(powers), IN(folded), IN(plain), IN_INT(query_marks), IN(ke
         for (int k = 0; k < count; k += ROWS) {
             const long row = batch * key_rows + k0 + k;
             int mark = query_marks[n];
-            for (int i = 0; i < ROWS; i++) mark = max(mark, key_marks[row + i]);
+            ROLL for (int i = 0; i < ROWS; i++) mark = max(mark, key_marks[row + i]);
             if (mark == QUADS) ROLL for (int i = 0; i < ROWS; i += KEYS) scores_quads(folded, key_powers + (row + i) * padded, prepared, padded, s + k + i);
             else if (mark == FOLDED) ROLL for (int i = 0; i < ROWS; i += KEYS) scores_folded(folded, key_powers + (row + i) * padded, prepared, padded, s + k + i);
             else if (mark == CLAMPED) ROLL for (int i = 0; i < ROWS; i += KEYS) scores_clamped(powers, key_powers + (row + i) * padded, prepared, padded, s + k + i);
-            else for (int i = 0; i < ROWS; i++) s[k + i] = score_any(plain, key + (batch * keys + min(k0 + k + i, keys - 1)) * size, prepared, size, padded, factor);
+            else ROLL for (int i = 0; i < ROWS; i++) s[k + i] = score_any(plain, key + (batch * keys + min(k0 + k + i, keys - 1)) * size, prepared, size, padded, factor);
         }
         float16 larger = m;
         for (int k = 0; k < count; k++) {
@@ -354,8 +354,8 @@ SINGLE void attend(IN(powers), IN(folded), IN(plain), IN_INT(query_marks), IN(ke
             m = larger;
         }
         if (weights)
-            for (int q = 0; q < rows; q++)
-                for (int k = 0; k < count; k++) weights[(first_row + q) * keys + k0 + k] = ((__local const float *)s)[k * 16 + q];
+            ROLL for (int q = 0; q < rows; q++)
+                ROLL for (int k = 0; k < count; k++) weights[(first_row + q) * keys + k0 + k] = ((__local const float *)s)[k * 16 + q];
         for (int k = 0; k < count; k++) {
             s[k] = weight_16(s[k], m);
             l += s[k];
@@ -367,11 +367,11 @@ SINGLE void attend(IN(powers), IN(folded), IN(plain), IN_INT(query_marks), IN(ke
     vstore16(m, 0, maxima);
     vstore16(l, 0, totals);
     vstore16(inverse, 0, inverses);
-    for (int q = 0; q < rows; q++) {
+    ROLL for (int q = 0; q < rows; q++) {
         const bool shown = kept(query_mask, query_mask_strides, batch, q0 + q, 0);
         if (lse) lse[first_row + q] = totals[q] == 0.0f ? -INFINITY : (maxima[q] + log2(totals[q])) * LN2;
         if (weights) finish_weights(weights + (first_row + q) * keys, maxima[q], inverses[q], end, keys);
-        for (long t = 0; out && t < value_size; t += 16) {
+        ROLL for (long t = 0; out && t < value_size; t += 16) {
             const float16 r = shown ? vload16(0, sums + q * value_padded + t) * inverses[q] : (float16)(0.0f);
             if (t + 16 <= value_size) vstore16(r, 0, out + (first_row + q) * value_size + t);
             else store_some(r, (int)(value_size - t), out + (first_row + q) * value_size + t);

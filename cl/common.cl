@@ -2,6 +2,13 @@
 #pragma OPENCL FP_CONTRACT ON
 
 #define INLINE static inline __attribute__((always_inline))
+/* PoCL makes three functions of a kernel, each with all that is inlined there: most of what building takes. Where much is done a call, it
+ * stands in a function of its own, made once. */
+#ifdef POCL_DEVICE_ADDRESS_BITS
+#define APART static __attribute__((noinline))
+#else
+#define APART INLINE
+#endif
 /* One work-item is the whole work-group: the form that CPU drivers turn into plain loops over full-width vectors. */
 #define SINGLE __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 
@@ -12,6 +19,16 @@
 #define OUT(x) __global float *restrict x, const long x##_offset
 #define OUT_INT(x) __global int *restrict x, const long x##_offset
 #define SHIFT(x) x += x##_offset
+/* A body that stands APART has its kernel's parameters, listed once by a macro of P: P##_IN(x), P##_OUT(x), P##_AS(type, x). With P = GIVEN
+ * that declares them, with PASSED it hands them on. */
+#define GIVEN_IN(x) IN(x)
+#define GIVEN_IN_INT(x) IN_INT(x)
+#define GIVEN_OUT(x) OUT(x)
+#define GIVEN_AS(type, x) const type x
+#define PASSED_IN(x) x, x##_offset
+#define PASSED_IN_INT PASSED_IN
+#define PASSED_OUT PASSED_IN
+#define PASSED_AS(type, x) x
 #define COMMA , /* in the arguments of a macro */
 
 /* Tensors that a kernel takes as the caller stores them: f32 or, with -DHALF, f16; numbers are f32 in registers. That

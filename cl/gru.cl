@@ -9,8 +9,9 @@ INLINE float16 blend_16(float16 z, float16 h, float16 n, int keep_new) {
 }
 
 /* `state` is each group's room: the states before and after a step, and with RESET_BEFORE r*h and z. */
-SINGLE void sequence(IN(gi), IN(packed), IN(b_hh), IN(h0), IN_INT(lengths), OUT(state), OUT(out), OUT(h_n), const long B, const long T, const long H, const int share, const int flags, const int keep_new) {
-    const long first_row = get_group_id(0) * (long)share, direction = get_group_id(1), directions = get_num_groups(1);
+#define SEQUENCE(P) P##_IN(gi), P##_IN(packed), P##_IN(b_hh), P##_IN(h0), P##_IN_INT(lengths), P##_OUT(state), P##_OUT(out), P##_OUT(h_n), P##_AS(long, B), P##_AS(long, T), P##_AS(long, H), P##_AS(int, share), P##_AS(int, flags), P##_AS(int, keep_new)
+APART void run_sequence(const long group, const long groups, const long direction, const long directions, SEQUENCE(GIVEN)) {
+    const long first_row = group * (long)share;
     const long blocks = (H + 15) / 16, width = blocks * 16;
     const int rows = rows_of(first_row, share, B);
     SHIFT(gi);
@@ -20,7 +21,7 @@ SINGLE void sequence(IN(gi), IN(packed), IN(b_hh), IN(h0), IN_INT(lengths), OUT(
     packed += direction * blocks * GATES * H * 16;
     if (flags & HAS_BIAS) b_hh += b_hh_offset + direction * 3 * H;
     if (flags & HAS_OUT) out += out_offset + direction * H;
-    state += (direction * get_num_groups(0) + get_group_id(0)) * 4 * share * width;
+    state += (direction * groups + group) * 4 * share * width;
 #ifdef RESET_BEFORE
     __global float *gated = state + 2 * share * width, *updates = state + 3 * share * width;
 #endif
@@ -70,6 +71,10 @@ SINGLE void sequence(IN(gi), IN(packed), IN(b_hh), IN(h0), IN_INT(lengths), OUT(
     }
     if (flags & HAS_OUT) clear_rest(length, out, directions * H, rows, first_row, B, T, H);
     if (flags & HAS_LAST) end_states(state + steps % 2 * share * width, h_n + h_n_offset + direction * B * H, rows, first_row, B, H, width);
+}
+
+SINGLE void sequence(SEQUENCE(GIVEN)) {
+    run_sequence(get_group_id(0), get_num_groups(0), get_group_id(1), get_num_groups(1), SEQUENCE(PASSED));
 }
 #endif
 

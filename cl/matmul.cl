@@ -69,7 +69,7 @@ __kernel void finish(IN(bias), OUT(out), const int has_bias, const long N, const
 #define PANEL (16 * NV)
 
 /* Up to 16 columns that are contiguous along k: to[k * PANEL + column]. */
-INLINE void pack_transposed(__global const float *b, long n_stride, int columns, int depth, __global float *to) {
+APART void pack_transposed(__global const float *b, long n_stride, int columns, int depth, __global float *to) {
     float16 x[16];
     ROLL for (int i = 0; i < 16; i++) x[i] = i < columns ? load_columns(b + i * n_stride, depth) : (float16)(0.0f);
     transpose_16(x);
@@ -114,18 +114,23 @@ INLINE void pack_rows(__global const float *a, long rows, int depth, long m_stri
 
 /* A group computes rows_per_group rows by panels_per_group panels of one matrix of out, DEPTH values of k after the other. What comes
  * from beyond the core's own caches is fetched ahead: the next part of a panel with the values of k, sums of earlier k with the tile's beginning. */
-SINGLE void blocked(IN(a), IN(packed), IN(bias), OUT(out), const int has_bias, const long M, const long N, const long K, const long m_stride, const long k_stride, const long8 lead, const long8 a_lead, const long8 packed_lead, const long rows_per_group, const long panels, const long panels_per_group) {
+#ifdef PACK_A
+#define BLOCK_GIVEN , __local float *block
+#define BLOCK_PASSED , block
+#else
+#define BLOCK_GIVEN
+#define BLOCK_PASSED
+#endif
+#define BLOCKED(P) P##_IN(a), P##_IN(packed), P##_IN(bias), P##_OUT(out), P##_AS(int, has_bias), P##_AS(long, M), P##_AS(long, N), P##_AS(long, K), P##_AS(long, m_stride), P##_AS(long, k_stride), P##_AS(long8, lead), P##_AS(long8, a_lead), P##_AS(long8, packed_lead), P##_AS(long, rows_per_group), P##_AS(long, panels), P##_AS(long, panels_per_group)
+APART void multiply(const long group_m, const long group_n, const long batch, const long batches, BLOCKED(GIVEN) BLOCK_GIVEN) {
     SHIFT(a);
     SHIFT(packed);
     SHIFT(out);
-#ifdef PACK_A
-    __local float block[ROWS * DEPTH];
-#endif
-    const long first = get_group_id(0) * rows_per_group, rows = min(rows_per_group, M - first), batch = get_group_id(2);
-    const long first_panel = get_group_id(1) * panels_per_group, last_panel = min(panels, first_panel + panels_per_group);
+    const long first = group_m * rows_per_group, rows = min(rows_per_group, M - first);
+    const long first_panel = group_n * panels_per_group, last_panel = min(panels, first_panel + panels_per_group);
 #ifdef MANY
     /* A group is a product of its own: with its last panel the matrices of the next one are fetched. */
-    const long next_batch = min(batch + 1, (long)get_num_groups(2) - 1);
+    const long next_batch = min(batch + 1, batches - 1);
     __global const char *next_matrix = (__global const char *)(packed + lead_offset(next_batch, lead, packed_lead));
     __global const char *next_a = (__global const char *)(a + lead_offset(next_batch, lead, a_lead));
 #endif
@@ -210,6 +215,13 @@ SINGLE void blocked(IN(a), IN(packed), IN(bias), OUT(out), const int has_bias, c
             }
         }
     }
+}
+
+SINGLE void blocked(BLOCKED(GIVEN)) {
+#ifdef PACK_A
+    __local float block[ROWS * DEPTH];
+#endif
+    multiply(get_group_id(0), get_group_id(1), get_group_id(2), get_num_groups(2), BLOCKED(PASSED) BLOCK_PASSED);
 }
 #endif
 
