@@ -58,7 +58,7 @@ __kernel void pack(IN(weight), OUT(packed), const long outputs, const long input
 #define ELEMENTS tile.s6
 
 /* The padded input block of `channels` planes from `plane` on that begins at (y0, x0), in columns of vectors. */
-INLINE void load_block(__global const float *x, __local float *block, long plane, int channels, long y0, long x0, long8 sizes, long8 tile) {
+APART void load_block(__global const float *x, __local float *block, long plane, int channels, long y0, long x0, long8 sizes, long8 tile) {
     const int above = (int)clamp(-y0, 0L, (long)BLOCK_ROWS), below = (int)clamp(IN_HEIGHT - y0, (long)above, (long)BLOCK_ROWS);
     for (int c = 0; c < channels; c++)
         for (int i = 0; i < BLOCK_PITCH; i += 16) {
@@ -100,7 +100,7 @@ INLINE void load_block(__global const float *x, __local float *block, long plane
 /* Adds to MR pixels of one row the products of `channels` input channels with the taps' rows top .. end - 1.
  * The first pixel lies in the padding for taps before `left`, the last for those from `right` on. With -DKW, the taps of a row, those of
  * pixels away from the edges are unrolled: counting them is a third of the instructions where registers are few. */
-INLINE void accumulate(__local const float *block, __global const float *w, __local float *sums, int channels, bool first, int top, int end, int left, int right, int step, long8 sizes, long8 window, long8 tile) {
+APART void accumulate(__local const float *block, __global const float *w, __local float *sums, int channels, bool first, int top, int end, int left, int right, int step, long8 sizes, long8 window, long8 tile) {
     const int taps_y = (int)TAPS_Y, taps_x = (int)TAPS_X, down = (int)window.s2 * BLOCK_PITCH, along = (int)window.s3;
     float16 acc[MR][NV];
     UNROLL for (int i = 0; i < MR; i++)
@@ -149,7 +149,7 @@ INLINE void store_square(__local const float *sums, __global const float *bias, 
 
 /* Writes the sums of rows x cols pixels to the planes from `out` on, of which only `channels` exist. Whole rows lie one after the
  * other there too. The last 16 pixels may overlap those before. */
-INLINE void store_rows(__local const float *sums, __global const float *bias, __global float *out, int rows, int cols, int channels, long8 sizes) {
+APART void store_rows(__local const float *sums, __global const float *bias, __global float *out, int rows, int cols, int channels, long8 sizes) {
     const bool whole = cols == OUT_WIDTH;
     const int pieces = whole ? 1 : rows, count = whole ? rows * cols : cols;
     for (int k = 0; k < pieces; k++)
