@@ -319,7 +319,8 @@ SINGLE void attend(IN(powers), IN(folded), IN(plain), IN_INT(query_marks), IN(ke
     if (out) SHIFT(out);
     if (weights) SHIFT(weights);
     if (lse) SHIFT(lse);
-    __local float16 s[TILE];
+    __local float16 tile[TILE];
+    __local float16 *s = OWN(tile);
     /* The longest rows of causal attention start first. */
     const long batch = get_group_id(0) / blocks, block = blocks - 1 - get_group_id(0) % blocks, n = batch * blocks + block, q0 = block * 16;
     const int rows = (int)min(queries - q0, 16L);

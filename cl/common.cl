@@ -9,6 +9,9 @@
 #else
 #define APART INLINE
 #endif
+/* What hands on a kernel's __local array to a function that stands APART. Where its address is the same in each call, LLVM puts the array
+ * itself into the function, in which PoCL (3.1) does not replace it by the group's own memory: the 0 added here is not known to be one. */
+#define OWN(array) ((array) + (get_num_groups(0) == 0))
 /* One work-item is the whole work-group: the form that CPU drivers turn into plain loops over full-width vectors. */
 #define SINGLE __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 

@@ -116,7 +116,7 @@ INLINE void pack_rows(__global const float *a, long rows, int depth, long m_stri
  * from beyond the core's own caches is fetched ahead: the next part of a panel with the values of k, sums of earlier k with the tile's beginning. */
 #ifdef PACK_A
 #define BLOCK_GIVEN , __local float *block
-#define BLOCK_PASSED , block
+#define BLOCK_PASSED , OWN(block)
 #else
 #define BLOCK_GIVEN
 #define BLOCK_PASSED
