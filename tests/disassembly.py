@@ -2,7 +2,7 @@
 """disassembly.py TOOL: reads the machine code that PoCL made of each kernel that the bench's cases launch.
 
 For every case `clattn explain` runs it with an empty cache of PoCL's, so that exactly its kernels lie there as shared objects.
-An instruction counts for the innermost loop around it; a kernel's hot loop is the one with the most FMA instructions of the widest
+An instruction counts for the innermost loop around it; a kernel's hot loop, its own or one of a function that it calls, is the one with the most FMA instructions of the widest
 vector, or, of a kernel that NO_FMA names, with the most arithmetic of it. The check fails on
   - a kernel without FMA of the widest vector that this CPU has (of AVX2 with POCL_KERNELLIB_NAME=avx2 POCL_LLVM_CPU_NAME=haswell), unless NO_FMA tells why it needs none,
   - scalar or narrower arithmetic in the hot loop that outweighs the widest,
@@ -68,6 +68,17 @@ def functions(path):
     return found
 
 
+def reached(found, name):
+    """The code of that function and of those that it calls, and these in turn."""
+    names = [name] if name in found else []
+    for each in names:
+        for _, mnemonic, operands in found[each]:
+            target = re.search(r"<([^>+]+)>", operands) if mnemonic in ("call", "jmp") else None
+            if target and target[1] in found and target[1] not in names:
+                names.append(target[1])
+    return [found[each] for each in names]
+
+
 def kind_of(mnemonic, operands):
     """(is FMA, register) of an arithmetic instruction, else None."""
     match = ARITHMETIC.match(mnemonic)
@@ -104,11 +115,12 @@ def packed(loop):
     return sum(n for (_, where), n in loop.counts.items() if where != "scalar")
 
 
-def hot_loop(code, widest, by_fma):
+def hot_loop(codes, widest, by_fma):
+    """Of several functions."""
     def heat(loop):  # of loops with as many, the densest
         wide = sum(n for (_, register), n in loop.counts.items() if register == widest)
         return (fmas(loop, widest), fmas(loop), -loop.length) if by_fma else (wide, 0, -loop.length)
-    return max(loops(code), key=heat, default=None)
+    return max((loop for code in codes for loop in loops(code)), key=heat, default=None)
 
 
 # ---- Rules ----
@@ -173,8 +185,8 @@ def kernels_of(tool, text, directory):
 
 def check_object(kernel, size, path, widest):
     """(what its hot loop is, faults)."""
-    code = functions(path).get("_pocl_kernel_" + kernel.split("/", 1)[1])
-    if not code:
+    codes = reached(functions(path), "_pocl_kernel_" + kernel.split("/", 1)[1])
+    if not codes:
         return "", ["no code of it in " + path]
     if reason_of(COPIES, kernel):
         return "computes nothing", []
@@ -182,7 +194,7 @@ def check_object(kernel, size, path, widest):
         return "work-items " + size, []
     if not size.startswith("1-1-1-"):
         return "work-items " + size, ["not made of single work-items"]
-    loop = hot_loop(code, widest, not reason_of(NO_FMA, kernel))
+    loop = hot_loop(codes, widest, not reason_of(NO_FMA, kernel))
     return describe(loop), faults(kernel, loop, widest)
 
 

@@ -14,7 +14,7 @@ FMA, NARROW, SCALAR = "vfmadd231ps %zmm1,%zmm2,%zmm3", "vfmadd231ps %ymm1,%ymm2,
 
 
 def judge(kernel, *lines):
-    loop = disassembly.hot_loop(code(*lines), "zmm", not disassembly.reason_of(disassembly.NO_FMA, kernel))
+    loop = disassembly.hot_loop([code(*lines)], "zmm", not disassembly.reason_of(disassembly.NO_FMA, kernel))
     return disassembly.faults(kernel, loop, "zmm")
 
 
@@ -36,6 +36,13 @@ class Rules(unittest.TestCase):
 
     def test_the_hot_loop_is_the_innermost_around_the_most_fmas(self):
         self.assertEqual(judge("matmul/blocked", SCALAR, FMA, FMA, "jne 11", SCALAR, SCALAR, "jne 10"), [])
+
+    def test_functions_that_a_kernel_calls_are_read(self):
+        found = {"kernel": code("call 40 <sums>", "ret"), "sums": code("call 50 <part>", "jmp 60 <rest+0x4>"), "part": code(FMA, "jne 10"), "other": code(SCALAR, "jne 10")}
+        codes = disassembly.reached(found, "kernel")
+        self.assertEqual(codes, [found["kernel"], found["sums"], found["part"]])
+        self.assertEqual(disassembly.faults("matmul/blocked", disassembly.hot_loop(codes, "zmm", True), "zmm"), [])
+        self.assertEqual(disassembly.reached(found, "absent"), [])
 
     def test_exceptions_still_need_wide_vectors(self):
         self.assertEqual(judge("pool2d/rows", "vmaxps (%rax),%zmm1,%zmm2", "jne 10"), [])
