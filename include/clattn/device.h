@@ -94,7 +94,8 @@ CLATTN_API int clattn_driver_error(const clattn_context *context);
 /* The device in use; valid as long as the context. NULL if the context failed to open. */
 CLATTN_API const clattn_device_info *clattn_context_device(const clattn_context *context);
 
-/* Waits until everything enqueued so far is complete; reports a driver error that happened meanwhile. */
+/* Waits until everything enqueued so far is complete; reports a driver error that happened meanwhile. On PoCL the calling
+ * thread looks for up to 5 ms whether it is, giving its core away in between, before it sleeps; so does clattn_tensor_read. */
 CLATTN_API clattn_status clattn_finish(clattn_context *context);
 
 /* Told before each piece of a prewarm: `done` of `total`, and what comes next. Return false to stop early (not an error). */
