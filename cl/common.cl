@@ -6,6 +6,8 @@
  * stands in a function of its own, made once. */
 #ifdef POCL_DEVICE_ADDRESS_BITS
 #define APART static __attribute__((noinline))
+/* Vectors wider than the CPU's go by way of memory there: nobody outside the program calls them. */
+#pragma clang diagnostic ignored "-Wpsabi"
 #else
 #define APART INLINE
 #endif
