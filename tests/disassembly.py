@@ -7,7 +7,8 @@ vector, or, of a kernel that NO_FMA names, with the most arithmetic of it. The c
   - a kernel without FMA of the widest vector that this CPU has (of AVX2 with POCL_KERNELLIB_NAME=avx2 POCL_LLVM_CPU_NAME=haswell), unless NO_FMA tells why it needs none,
   - scalar or narrower arithmetic in the hot loop that outweighs the widest,
   - a gather in the hot loop,
-  - a kernel that is not made of single work-items, unless BY_ITEMS tells why.
+  - a kernel that is not made of single work-items, unless BY_ITEMS tells why,
+  - a warning of PoCL's compiler (where a kernel is not in clattn's own cache).
 Kernels of COPIES compute nothing and are only listed.
 Other architectures than x86-64 with AVX2 have no rule here, and the check says so and passes."""
 import collections
@@ -171,7 +172,7 @@ def kernels_of(tool, text, directory):
     """{"source/name": options} that the case launches, and the shared objects that PoCL made: {name: [(local size, path)]}."""
     environment = {**os.environ, "POCL_CACHE_DIR": directory, "CLATTN_DEVICE": os.environ.get("CLATTN_DEVICE", "cpu")}
     run = subprocess.run([tool, "explain", "--json", "--case", text], capture_output=True, text=True, env=environment, check=False)
-    if run.returncode:
+    if run.returncode or "warning" in run.stderr:  # PoCL's compiler tells its warnings there, to every user
         sys.exit("disassembly: %s: %s" % (text, run.stderr))
     launched = {launch["kernel"]: launch["options"].strip() for launch in json.loads(run.stdout)["launches"]}
     objects = collections.defaultdict(list)
