@@ -112,8 +112,6 @@ INLINE void pack_rows(__global const float *a, long rows, int depth, long m_stri
 #define DEPTH 512
 #endif
 
-/* A group computes rows_per_group rows by panels_per_group panels of one matrix of out, DEPTH values of k after the other. What comes
- * from beyond the core's own caches is fetched ahead: the next part of a panel with the values of k, sums of earlier k with the tile's beginning. */
 #ifdef PACK_A
 #define BLOCK_GIVEN , __local float *block
 #define BLOCK_PASSED , OWN(block)
@@ -122,6 +120,8 @@ INLINE void pack_rows(__global const float *a, long rows, int depth, long m_stri
 #define BLOCK_PASSED
 #endif
 #define BLOCKED(P) P##_IN(a), P##_IN(packed), P##_IN(bias), P##_OUT(out), P##_AS(int, has_bias), P##_AS(long, M), P##_AS(long, N), P##_AS(long, K), P##_AS(long, m_stride), P##_AS(long, k_stride), P##_AS(long8, lead), P##_AS(long8, a_lead), P##_AS(long8, packed_lead), P##_AS(long, rows_per_group), P##_AS(long, panels), P##_AS(long, panels_per_group)
+/* A group computes rows_per_group rows by panels_per_group panels of one matrix of out, DEPTH values of k after the other. What comes
+ * from beyond the core's own caches is fetched ahead: the next part of a panel with the values of k, sums of earlier k with the tile's beginning. */
 APART void multiply(const long group_m, const long group_n, const long batch, const long batches, BLOCKED(GIVEN) BLOCK_GIVEN) {
     SHIFT(a);
     SHIFT(packed);

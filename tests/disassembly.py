@@ -2,8 +2,8 @@
 """disassembly.py TOOL: reads the machine code that PoCL made of each kernel that the bench's cases launch.
 
 For every case `clattn explain` runs it with an empty cache of PoCL's, so that exactly its kernels lie there as shared objects.
-An instruction counts for the innermost loop around it; a kernel's hot loop, its own or one of a function that it calls, is the one with the most FMA instructions of the widest
-vector, or, of a kernel that NO_FMA names, with the most arithmetic of it. The check fails on
+An instruction counts for the innermost loop around it; a kernel's hot loop, its own or one of a function that it calls, is the one
+with the most FMA instructions of the widest vector, or, of a kernel that NO_FMA names, with the most arithmetic of it. The check fails on
   - a kernel without FMA of the widest vector that this CPU has (of AVX2 with POCL_KERNELLIB_NAME=avx2 POCL_LLVM_CPU_NAME=haswell), unless NO_FMA tells why it needs none,
   - scalar or narrower arithmetic in the hot loop that outweighs the widest,
   - a gather in the hot loop,
