@@ -81,17 +81,6 @@ INLINE bool has_nonfinite(VALUES V, long stride, int nk) {
     return any(isnan(zero));
 }
 
-/* O += P V, where no weight of 0 may touch a value. */
-INLINE void add_values_careful(__local float16 *O, __local const float *P, VALUES V, long stride, int nk) {
-    for (int q = 0; q < BQ; q++) {
-        for (int k = 0; k < nk; k++) {
-            const float p = P[k * BQ + q];
-            if (p == 0.0f) continue;
-            for (int t = 0; t < WIDTH; t++) O[q * WIDTH + t] += p * vload16(t, V + k * stride);
-        }
-    }
-}
-
 /* Vectors of the width at a time: NVD, then one fewer where NVD does not divide the width. */
 #define CHUNKS ((WIDTH + NVD - 1) / NVD)
 #define WHOLE_CHUNKS (WIDTH - CHUNKS * (NVD - 1))
@@ -123,17 +112,51 @@ INLINE void add_chunk(__local float16 *O, __local const float *weights, __local 
     }
 }
 
-/* O += P V, MRQ queries and a chunk of the width at a time, VALUE_KEYS keys after the other: their values and weights then stay in the
- * level-1 cache while all queries meet them. The block's first query attends keys `first` to `end` - 1 at most, the next ones one later. */
 #if defined(FEW_REGISTERS) && BK % 96 == 0
 #define VALUE_KEYS 96
 #else
 #define VALUE_KEYS 64
 #endif
-INLINE void add_values(__local float16 *O, __local const float *P, VALUES V, long stride, int nk, int first, int end) {
+
+#ifdef WHOLE
+#define FOR_WHOLE(...) __VA_ARGS__
+/* Of VALUE_KEYS keys: what is kept of their weights, and how many steps add_values takes. */
+#define BLOCKS (VALUE_KEYS / 16 * NVQ)
+#define STEPS (CHUNKS * (BQ / MRQ))
+
+/* Blocks from..to-1 of the weights of VALUE_KEYS keys from k0 on, the keys of 16 queries after the other. */
+INLINE void keep_weights(__local const float16 *S, keeping how, __local const float16 *factor, int begin, int k0, int nk, int from, int to) {
+#pragma unroll 1
+    for (int i = from; i < to; i++) {
+        const int k = k0 + i % (VALUE_KEYS / 16) * 16, j = i / (VALUE_KEYS / 16);
+        keep_block(S, how, begin, k, nk - k, j, factor[j]);
+    }
+}
+#else
+#define FOR_WHOLE(...)
+#endif
+
+/* O += P V, where no weight of 0 may touch a value. */
+INLINE void add_values_careful(__local float16 *O, __local const float *P, VALUES V, long stride, int nk FOR_WHOLE(COMMA keeping kept, __local const float16 *factor, int begin)) {
+    FOR_WHOLE(for (int k = 0; k < nk; k += VALUE_KEYS) keep_weights((__local const float16 *)P, kept, factor, begin, k, nk, 0, BLOCKS);)
+    for (int q = 0; q < BQ; q++) {
+        for (int k = 0; k < nk; k++) {
+            const float p = P[k * BQ + q];
+            if (p == 0.0f) continue;
+            for (int t = 0; t < WIDTH; t++) O[q * WIDTH + t] += p * vload16(t, V + k * stride);
+        }
+    }
+}
+
+/* O += P V, MRQ queries and a chunk of the width at a time, VALUE_KEYS keys after the other: their values and weights then stay in the
+ * level-1 cache while all queries meet them. The block's first query attends keys `first` to `end` - 1 at most, the next ones one later.
+ * With -DWHOLE the weights are kept in passing, as stores in a row would wait for memory. */
+INLINE void add_values(__local float16 *O, __local const float *P, VALUES V, long stride, int nk, int first, int end FOR_WHOLE(COMMA keeping kept, __local const float16 *factor, int begin)) {
     for (int k0 = 0; k0 < nk; k0 += VALUE_KEYS) {
         for (int c = 0, t0 = 0; c < CHUNKS; t0 += c++ < WHOLE_CHUNKS ? NVD : NVD - 1) {
             for (int q = 0; q < BQ; q += MRQ) {
+                FOR_WHOLE(const int step = c * (BQ / MRQ) + q / MRQ;)
+                FOR_WHOLE(keep_weights((__local const float16 *)P, kept, factor, begin, k0, nk, step * BLOCKS / STEPS, (step + 1) * BLOCKS / STEPS);)
                 const int from = max(k0, first + q), to = min(min(k0 + VALUE_KEYS, nk), end + q + MRQ - 1);
                 if (from >= to) continue;
                 __local const float *weights = P + from * BQ + q, *end_of_weights = P + to * BQ + q;
@@ -174,18 +197,6 @@ INLINE void write_rows(__local const float16 *O, __local const float *factor, __
 }
 
 #if defined(WEIGHTS) || defined(SCORES)
-/* The tile's scores as rows of the queries. */
-INLINE void keep_scores(__local const float16 *S, __global float *to, long stride, int nk, int rows, float unit) {
-    for (int j = 0; j < NVQ && 16 * j < rows; j++) {
-        for (int kk = 0; kk < nk; kk += 16) {
-            float16 a[16];
-#pragma unroll
-            for (int i = 0; i < 16; i++) a[i] = S[(kk + i) * NVQ + j] * unit;
-            store_rows(a, to + 16 * j * stride + kk, stride, rows - 16 * j, nk - kk);
-        }
-    }
-}
-
 /* Keys from..to-1 count for none of the rows. */
 INLINE void keep_nothing(__global float *at, long stride, int from, int to, int rows, float value) {
     for (int q = 0; q < rows; q++) {
@@ -194,7 +205,7 @@ INLINE void keep_nothing(__global float *at, long stride, int from, int to, int 
 }
 #endif
 
-#ifdef WEIGHTS
+#if defined(WEIGHTS) && !defined(WHOLE)
 /* The kept scores of keys begin..end-1 become weights; the rest are 0. */
 INLINE void finish_weights(__global float *weights, long stride, __local const float *m, __local const float *l, int begin, int end, int keys, int rows) {
     keep_nothing(weights, stride, 0, begin, rows, 0.0f);
@@ -207,15 +218,6 @@ INLINE void finish_weights(__global float *weights, long stride, __local const f
     }
     keep_nothing(weights, stride, end, keys, rows, 0.0f);
 }
-#define FOR_WEIGHTS(what) what
-#else
-#define FOR_WEIGHTS(what)
-#endif
-
-#ifdef SCORES
-#define FOR_SCORES(what) what
-#else
-#define FOR_SCORES(what)
 #endif
 
 /* The latest queries first: with causal they have the most keys. With -DWEIGHTS and -DSCORES each tile's scores are kept as they pass:
@@ -254,9 +256,13 @@ SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const l
     }
     value += b * value_strides.x + h / (heads.x / heads.y) * value_strides.y;
     FOR_WEIGHTS(weights += weights_offset + row * heads.w;)
+    FOR_WEIGHTS(const keeping kept_weights = { weights, heads.w, rows, STREAMS(weights) && heads.w % 16 == 0 && range.begin % 16 == 0 };)
     FOR_SCORES(scores += scores_offset + row * heads.w;)
+    FOR_SCORES(const keeping kept_scores = { scores, heads.w, rows, STREAMS(scores) && heads.w % 16 == 0 && range.begin % 16 == 0 };)
     const int first = min(range.begin, (int)heads.w), last = max(first, range.end);
     FOR_SCORES(keep_nothing(scores, heads.w, 0, first, rows, -INFINITY);)
+    FOR_WHOLE(keep_nothing(weights, heads.w, 0, first, rows, 0.0f);)
+    const float sink = flags & HAS_SINKS ? sinks[h] * LOG2E : -INFINITY;
     bool empty = true;
     for (int k0 = range.begin; k0 < range.end; k0 += BK) {
         const int nk = min(BK, range.end - k0);
@@ -266,7 +272,8 @@ SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const l
 #endif
 #ifdef EXTRA
         if (!fill_extra(S, MASK_AT(b, h, q0), BIAS_AT(b, h, q0), mask_strides, bias_strides, k0, nk, rows, flags)) {
-            FOR_WEIGHTS(keep_nothing(weights, heads.w, k0, k0 + nk, rows, -INFINITY);)
+            FOR_WHOLE(keep_nothing(weights, heads.w, k0, k0 + nk, rows, 0.0f);)
+            FOR_LATER(keep_nothing(weights, heads.w, k0, k0 + nk, rows, -INFINITY);)
             FOR_SCORES(keep_nothing(scores, heads.w, k0, k0 + nk, rows, -INFINITY);)
             continue;
         }
@@ -275,13 +282,12 @@ SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const l
         float16 new_m[NVQ];
 #pragma unroll
         for (int j = 0; j < NVQ; j++) new_m[j] = m[j];
-        score_tile(S, Qt, KEY_AT(b, h), key_strides.z, (int)widths.x, range, k0, nk, range.end, new_m FETCHED(BIAS_AT(b, h, q0)));
-        FOR_WEIGHTS(keep_scores(S, weights + k0, heads.w, nk, rows, 1.0f);)
-        FOR_SCORES(keep_scores(S, scores + k0, heads.w, nk, rows, LN2);)
+        score_tile(S, Qt, KEY_AT(b, h), key_strides.z, (int)widths.x, range, k0, nk, range.end, new_m FETCHED(BIAS_AT(b, h, q0)) FOR_LATER(COMMA kept_weights) FOR_SCORES(COMMA kept_scores));
         rescale(O, m, l, factor, new_m, empty);
         const dropping how = { pair + k0, heads.w, dropout.x, dropout.y, (uint)dropout.z, kept_factor };
         weigh(S, m, l, nk, how);
         empty = false;
+        FOR_WHOLE(finish_sums(m, l, factor, lse + row, rows, sink);)
 #ifdef TAIL
         pack_values((__local float *)packed, value + k0 * value_strides.z, value_strides.z, (int)widths.y % 16, nk);
         VALUES V = (__local const float *)packed;
@@ -290,12 +296,13 @@ SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const l
         VALUES V = value + k0 * value_strides.z;
         const long stride = value_strides.z;
 #endif
-        if (careful && has_nonfinite(V, stride, nk)) add_values_careful(O, (__local const float *)S, V, stride, nk);
-        else add_values(O, (__local const float *)S, V, stride, nk, range.query + range.shift - range.left - k0, range.query + range.shift + range.right + 1 - k0);
+        if (careful && has_nonfinite(V, stride, nk)) add_values_careful(O, (__local const float *)S, V, stride, nk FOR_WHOLE(COMMA kept_weights, factor, k0));
+        else add_values(O, (__local const float *)S, V, stride, nk, range.query + range.shift - range.left - k0, range.query + range.shift + range.right + 1 - k0 FOR_WHOLE(COMMA kept_weights, factor, k0));
     }
-    finish_sums(m, l, factor, lse + row, rows, flags & HAS_SINKS ? sinks[h] * LOG2E : -INFINITY);
+    FOR_WHOLE(if (empty)) finish_sums(m, l, factor, lse + row, rows, sink);
     write_rows(O, (__local const float *)factor, (__local const float *)m, (__local const float *)l, out + b * out_strides.x + h * out_strides.y + q0 * out_strides.z, out_strides.z, row_sums ? row_sums + row_sums_offset + 2 * row : 0, (int)widths.y, rows);
-    FOR_WEIGHTS(finish_weights(weights, heads.w, (__local const float *)m, (__local const float *)l, first, last, (int)heads.w, rows);)
+    FOR_WHOLE(keep_nothing(weights, heads.w, last, (int)heads.w, rows, 0.0f);)
+    FOR_LATER(finish_weights(weights, heads.w, (__local const float *)m, (__local const float *)l, first, last, (int)heads.w, rows);)
     FOR_SCORES(keep_nothing(scores, heads.w, last, (int)heads.w, rows, -INFINITY);)
 }
 #endif

@@ -1,4 +1,5 @@
 #include "attention_problem.cl"
+#include "stream.cl"
 
 /* ---- cpu: one group per head and block of 16 * NVQ queries ----
  *
@@ -152,9 +153,75 @@ INLINE float16 cap_score(float16 score, span range) {
 #define FETCHED(bias)
 #endif
 
+#if defined(WEIGHTS) || defined(SCORES)
+/* Where scores or weights are kept, as rows of the queries. */
+typedef struct keeping {
+    __global float *rows; /* of the block's first query */
+    long stride;
+    int queries;   /* of the block that exist */
+    bool streamed; /* past the caches: whole vectors, aligned */
+} keeping;
+
+/* The block's queries 16 j..16 j + 15, its n keys from the k-th of the tile, times `unit`; the tile begins with key k0. */
+INLINE void keep_block(__local const float16 *S, keeping how, int k0, int k, int n, int j, float16 unit) {
+    float16 a[16];
+    __global float *to = how.rows + 16 * j * how.stride + k0 + k;
+    const int rows = how.queries - 16 * j;
+    if (rows <= 0 || n <= 0) return;
+#pragma unroll
+    for (int i = 0; i < 16; i++) a[i] = S[(k + i) * NVQ + j] * unit;
+    if (how.streamed && rows >= 16 && n >= 16) {
+        transpose_16(a);
+#pragma unroll
+        for (int i = 0; i < 16; i++) STREAM_16(a[i], to + i * how.stride);
+    } else store_rows(a, to, how.stride, rows, n);
+}
+#endif
+
+#ifdef WEIGHTS
+#define FOR_WEIGHTS(...) __VA_ARGS__
+#else
+#define FOR_WEIGHTS(...)
+#endif
+
+#ifdef SCORES
+#define FOR_SCORES(...) __VA_ARGS__
+#else
+#define FOR_SCORES(...)
+#endif
+
+/* Weights of more keys than a tile has are kept as scores until the maxima and sums are known. */
+#if defined(WEIGHTS) && !defined(WHOLE)
+#define FOR_LATER(...) __VA_ARGS__
+#else
+#define FOR_LATER(...)
+#endif
+
+/* Scores are kept while the next ones are made, as stores in a row would wait for memory: those that are read again several lines of a
+ * row at a time. */
+#if defined(WEIGHTS) && !defined(WHOLE)
+#define KEPT_LINES 4
+#elif defined(SCORES)
+#define KEPT_LINES 1
+#endif
+
+#ifdef KEPT_LINES
+/* Blocks from..to-1 of 16 keys and 16 queries each: KEPT_LINES of them of the same queries, the next queries', the next keys'. */
+INLINE void keep_scores(__local const float16 *S, keeping how, int k0, int nk, int from, int to, float unit) {
+#pragma unroll 1
+    for (int i = from; i < to; i++) {
+        const int k = (i / (KEPT_LINES * NVQ) * KEPT_LINES + i % KEPT_LINES) * 16;
+        keep_block(S, how, k0, k, nk - k, i / KEPT_LINES % NVQ, (float16)(unit));
+    }
+}
+#endif
+
 /* S = the scores of keys k0..k0+nk-1, -inf where taken out; `m` takes their maxima. Rows of keys after `limit` are not read. MRS keys
- * and NVS vectors of queries at a time. */
-INLINE void score_tile(__local float16 *S, __local const float16 *Qt, __global const STORED *key, long stride, int depth, span range, int k0, int nk, int limit, float16 *m FETCH_ARGS) {
+ * and NVS vectors of queries at a time. Scores are kept in `later` in units of log2, in `scores` as they are. */
+INLINE void score_tile(__local float16 *S, __local const float16 *Qt, __global const STORED *key, long stride, int depth, span range, int k0, int nk, int limit, float16 *m FETCH_ARGS FOR_LATER(COMMA keeping later) FOR_SCORES(COMMA keeping scores)) {
+#ifdef KEPT_LINES
+    int kept = 0;
+#endif
     for (int kk = 0; kk < nk; kk += MRS) {
 #ifdef EXTRA
         if (bias_strides.z) fetch_bias(bias, bias_strides, k0 + BK, kk * BQ / BK, (kk + MRS) * BQ / BK);
@@ -234,6 +301,12 @@ INLINE void score_tile(__local float16 *S, __local const float16 *Qt, __global c
                 }
             }
         }
+#ifdef KEPT_LINES
+        const int made = kk + MRS, ready = made < nk ? max(0, made - 16 * KEPT_LINES) * NVQ / 16 : (nk + 16 * KEPT_LINES - 1) / (16 * KEPT_LINES) * KEPT_LINES * NVQ;
+        FOR_LATER(keep_scores(S, later, k0, nk, kept, ready, 1.0f);)
+        FOR_SCORES(keep_scores(S, scores, k0, nk, kept, ready, LN2);)
+        kept = ready;
+#endif
     }
 }
 

@@ -391,15 +391,31 @@ static size_t add_kept(clattn_arg *args, size_t count, clattn_tensor *weights, c
     return count;
 }
 
+enum { WHOLE_KEYS = 4096 }; /* whose scores mostly stay in a core's level-2 cache */
+
+/* Makes the tile hold all keys, so that weights are final when they are made. False when the device has no room for that, and where
+ * dropout changes the weights that the values meet. */
+static bool hold_all_keys(const clattn_call *call, const attention_problem *p, attention_tile *tile) {
+    attention_tile whole = *tile;
+    if (p->keys > WHOLE_KEYS || p->dropped_below) return false;
+    while (whole.keys < p->keys) whole.keys *= 2; /* few sizes: each is a program */
+    if (tile_bytes(&whole, p) > clattn_call_device(call)->local_memory) return false;
+    *tile = whole;
+    return true;
+}
+
 static clattn_status run_cpu(clattn_call *call, attention_problem *p, const attention_tile *t) {
     char options[240];
     clattn_tensor *weights, *scores;
+    attention_tile first = *t; /* the first pass's */
     const int64_t block = 16 * t->vectors;
     const size_t groups[] = { (size_t)((p->queries + block - 1) / block), (size_t)(p->batches * p->heads) };
     keep_in_passing(p, &p->tensors, &weights, &scores);
-    clattn_attention_options(options, sizeof options, p, t, true);
+    const bool whole = weights && hold_all_keys(call, p, &first);
+    clattn_attention_options(options, sizeof options, p, &first, true);
     const size_t used = strlen(options);
-    snprintf(options + used, sizeof options - used, "%s%s", weights ? " -DWEIGHTS" : "", scores ? " -DSCORES" : "");
+    const bool streams = (whole && clattn_streams(call, weights)) || (scores && clattn_streams(call, scores));
+    snprintf(options + used, sizeof options - used, "%s%s%s%s", weights ? " -DWEIGHTS" : "", whole ? " -DWHOLE" : "", scores ? " -DSCORES" : "", streams ? " -DSTREAM" : "");
     clattn_arg args[] = { ATTENTION_ARGS(p), ATTENTION_RESULTS(p), ARG_I32(0), ARG_I32(0) };
     const size_t count = add_kept(args, CLATTN_COUNT(args) - 2, weights, scores);
     const clattn_status status = clattn_run_kernel_list(call, "attention", "cpu", options, 2, groups, (size_t[]){ 1, 1 }, args, count);
@@ -603,6 +619,7 @@ static const char *const examples[] = {
     "attention query[1,2,1,64] key[1,2,70,64] value[1,2,70,64] -> out",
     "attention query[1,2,70,64] key[1,2,70,64] value[1,2,70,64] alibi_slopes[2] softcap=20 sinks[2] -> out scores key_sums",
     "attention query[1,2,70,64] key[1,2,70,64] value[1,2,70,64] dropout=0.1 -> out",
+    "attention query[1,2,70,64] key[1,2,70,64] value[1,2,70,64] dropout=0.1 -> out weights",
     "attention query[1,1,5,257] key[1,1,4,257] value[1,1,4,8] -> out weights key_sums",
     "attention query[1,1,1,300] key[1,1,70,300] value[1,1,70,300] -> out",
     NULL,
