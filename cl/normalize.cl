@@ -64,7 +64,10 @@ INLINE void finish_span(__global const STORED *in, __global STORED *to, long len
             STREAM_16(finish(LOAD_16(in + i), mean, more, scale, GAMMAS(i, 16), BETAS(i, 16)), to + i);
         }
     else
-        for (; i + 16 <= length; i += 16) STORE_16(finish(LOAD_16(in + i), mean, more, scale, GAMMAS(i, 16), BETAS(i, 16)), to + i);
+        for (; i + 16 <= length; i += 16) {
+            PREFETCH(in + i + FETCHED_AHEAD);
+            STORE_16(finish(LOAD_16(in + i), mean, more, scale, GAMMAS(i, 16), BETAS(i, 16)), to + i);
+        }
     if (i < length) store_some_stored(finish(load_some_stored(in + i, (int)(length - i), 0), mean, more, scale, GAMMAS(i, length - i), BETAS(i, length - i)), (int)(length - i), to + i);
 }
 

@@ -29,6 +29,7 @@ typedef struct clattn_device_info {
     clattn_device_kind kind; /* as the driver says */
     uint32_t compute_units; /* cores of a CPU */
     uint64_t global_memory, max_allocation, local_memory; /* in all, in the largest buffer, of a work-group */
+    uint64_t cache; /* the last cache of global memory, which its cores and other users share; 0 = none, or the driver does not say */
     size_t max_work_group; /* items */
     uint32_t vector_width; /* float32 in a vector of the hardware's own; 0 = the driver does not say */
     bool fp16, subgroups; /* cl_khr_fp16, cl_khr_subgroups */
@@ -65,7 +66,7 @@ typedef struct clattn_open_params {
     bool profile;
     /* Masks what the device can do, to try the fallbacks anywhere: "-fp16,-subgroups,local=16384,wg=64,vector=8" hides f16
      * arithmetic and subgroups and bounds the local memory (bytes), the work-group (items) and the vectors (floats: with 8 a
-     * CPU that has AVX-512 gets the kernels of one that has not). NULL: the environment's CLATTN_CAPS;
+     * CPU that has AVX-512 gets the kernels of one that has not); "cache=BYTES" bounds the last cache. NULL: the environment's CLATTN_CAPS;
      * "": nothing. A word that is none of these fails the opening. */
     const char *caps;
     clattn_self_check_mode self_check; /* see above */

@@ -112,11 +112,11 @@ static json_t *text_of(const char *text) {
 static json_t *describe(const clattn_device_info *info, bool chosen) {
     char index[32];
     snprintf(index, sizeof index, "%d:%d", info->platform_index, info->device_index);
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:b}",
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:b}",
         "index", index, "name", text_of(info->name), "vendor", text_of(info->vendor), "version", text_of(info->version), "driver", text_of(info->driver),
         "platform", text_of(info->platform), "platform_version", text_of(info->platform_version), "kind", kind_name(info->kind),
         "compute_units", (json_int_t)info->compute_units, "global_memory", (json_int_t)info->global_memory, "max_allocation", (json_int_t)info->max_allocation,
-        "local_memory", (json_int_t)info->local_memory, "max_work_group", (json_int_t)info->max_work_group, "vector_width", (json_int_t)info->vector_width,
+        "local_memory", (json_int_t)info->local_memory, "cache", (json_int_t)info->cache, "max_work_group", (json_int_t)info->max_work_group, "vector_width", (json_int_t)info->vector_width,
         "fp16", (int)info->fp16, "subgroups", (int)info->subgroups, "available", (int)info->available, "chosen", (int)chosen);
 }
 

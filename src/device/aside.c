@@ -92,7 +92,7 @@ static char *verdict_key(const clattn_context *context, const char *name, const 
     char seen[256];
     if (!context->cache_directory) return NULL;
     const uint64_t hash = hash_basis(examples);
-    snprintf(seen, sizeof seen, "release=%s kind=%d units=%u work-group=%zu local=%llu fp16=%d subgroups=%d vector=%u", CLATTN_VERSION, (int)info->kind, info->compute_units, info->max_work_group, (unsigned long long)info->local_memory, info->fp16, info->subgroups, info->vector_width);
+    snprintf(seen, sizeof seen, "release=%s kind=%d units=%u work-group=%zu local=%llu fp16=%d subgroups=%d vector=%u cache=%llu", CLATTN_VERSION, (int)info->kind, info->compute_units, info->max_work_group, (unsigned long long)info->local_memory, info->fp16, info->subgroups, info->vector_width, (unsigned long long)info->cache);
     return clattn_cache_key(context, (const char *)&hash, sizeof hash, name, seen);
 }
 

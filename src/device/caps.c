@@ -25,6 +25,7 @@ static bool apply(clattn_device_info *info, const char *word, size_t length) {
     if (is_word(word, length, "-fp16")) info->fp16 = false;
     else if (is_word(word, length, "-subgroups")) info->subgroups = false;
     else if ((limit = limit_of(word, length, "local="))) info->local_memory = limit < info->local_memory ? limit : info->local_memory;
+    else if ((limit = limit_of(word, length, "cache="))) info->cache = limit < info->cache ? limit : info->cache;
     else if ((limit = limit_of(word, length, "wg="))) info->max_work_group = limit < info->max_work_group ? (size_t)limit : info->max_work_group;
     else if ((limit = limit_of(word, length, "vector="))) info->vector_width = limit < info->vector_width ? (uint32_t)limit : info->vector_width;
     else return false;
@@ -41,7 +42,7 @@ clattn_status clattn_caps_apply(clattn_context *context, const char *text) {
     for (const char *word = text;; word++) {
         const size_t length = strcspn(word, ",");
         if (!apply(&context->info, word, length))
-            return clattn_fail(context, CLATTN_ERROR_ARGUMENT, "caps \"%s\" (from %s): cannot read \"%.*s\"; expected a list like -fp16,-subgroups,local=BYTES,wg=ITEMS,vector=FLOATS", text, origin, (int)(length < 200 ? length : 200), word);
+            return clattn_fail(context, CLATTN_ERROR_ARGUMENT, "caps \"%s\" (from %s): cannot read \"%.*s\"; expected a list like -fp16,-subgroups,local=BYTES,wg=ITEMS,vector=FLOATS,cache=BYTES", text, origin, (int)(length < 200 ? length : 200), word);
         word += length;
         if (!*word) break;
     }

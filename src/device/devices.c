@@ -83,6 +83,7 @@ void clattn_device_describe(cl_device_id device, clattn_device_info *info) {
     info->global_memory = device_number(device, CL_DEVICE_GLOBAL_MEM_SIZE, 8);
     info->max_allocation = device_number(device, CL_DEVICE_MAX_MEM_ALLOC_SIZE, 8);
     info->local_memory = device_number(device, CL_DEVICE_LOCAL_MEM_SIZE, 8);
+    info->cache = device_number(device, CL_DEVICE_GLOBAL_MEM_CACHE_SIZE, 8);
     info->max_work_group = (size_t)device_number(device, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof(size_t));
     info->vector_width = (uint32_t)device_number(device, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, 4);
     info->fp16 = has_extension(device, "cl_khr_fp16");

@@ -113,7 +113,7 @@ static clattn_status enqueue_rows(clattn_call *call, const void *raw) {
     const size_t groups = (size_t)((r.count + per_group - 1) / per_group);
     char options[64];
     options_of(call, &r, true, options, sizeof options);
-    if (clattn_streams(call, r.out)) strcat(options, " -DSTREAM");
+    if (clattn_streams_rows(call, r.out)) strcat(options, " -DSTREAM");
     return clattn_run_kernel(call, "normalize", "rows", options, 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(r.x), ARG_T(r.gamma), ARG_T(r.beta), ARG_T(r.out), ARG_I64(r.count), ARG_I64(r.length), ARG_I64(r.area), ARG_I64(r.groups), ARG_I64(per_group), ARG_F32(r.eps));
 }
 

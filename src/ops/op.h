@@ -148,6 +148,8 @@ clattn_status clattn_check_broadcast(clattn_call *call, const char *name, const 
 bool clattn_tensor_dense(const clattn_tensor *tensor);
 /* Whether a CPU kernel that writes all of the tensor gains by stores past the caches (-DSTREAM, cl/stream.cl). */
 bool clattn_streams(const clattn_call *call, const clattn_tensor *tensor);
+/* The same of a kernel that writes a row as soon as it has read it whole: it gains only where the last cache has no room. */
+bool clattn_streams_rows(const clattn_call *call, const clattn_tensor *tensor);
 
 static inline clattn_arg clattn_arg_tensor(const clattn_tensor *tensor) {
     clattn_arg arg = { .kind = CLATTN_ARG_BUFFER };

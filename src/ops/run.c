@@ -46,9 +46,20 @@ bool clattn_tensor_dense(const clattn_tensor *tensor) {
     return true;
 }
 
+#define KEPT ((int64_t)10 << 20) /* bytes that the last cache may keep for the next kernel */
+#define KEPT_SHARE 16            /* as a part of a last cache that a whole socket shares */
+
+static bool streams_above(const clattn_call *call, const clattn_tensor *tensor, int64_t kept) {
+    return (int64_t)clattn_dtype_size(tensor->dtype) * clattn_tensor_count(tensor) > kept && strstr(clattn_call_device(call)->platform, "Portable Computing");
+}
+
 bool clattn_streams(const clattn_call *call, const clattn_tensor *tensor) {
-    const int64_t cached = (int64_t)10 << 20; /* bytes that the last cache may keep for the next kernel */
-    return (int64_t)clattn_dtype_size(tensor->dtype) * clattn_tensor_count(tensor) > cached && strstr(clattn_call_device(call)->platform, "Portable Computing");
+    return streams_above(call, tensor, KEPT);
+}
+
+bool clattn_streams_rows(const clattn_call *call, const clattn_tensor *tensor) {
+    const int64_t share = (int64_t)(clattn_call_device(call)->cache / KEPT_SHARE);
+    return streams_above(call, tensor, share > KEPT ? share : KEPT);
 }
 
 clattn_status clattn_scratch(clattn_call *call, clattn_tensor *tensor, clattn_dtype dtype, int rank, const int64_t *shape) {

@@ -59,7 +59,7 @@ static clattn_status run_short_rows(clattn_call *call, const clattn_softmax_args
     const int64_t per_group = rows_of_group(call, length, 16);
     const size_t groups = (size_t)clattn_ceil_div(rows, per_group);
     char options[64];
-    snprintf(options, sizeof options, "-DVECTORS=%d%s", (int)(length + 15) / 16, clattn_streams(call, a->out) ? " -DSTREAM" : "");
+    snprintf(options, sizeof options, "-DVECTORS=%d%s", (int)(length + 15) / 16, clattn_streams_rows(call, a->out) ? " -DSTREAM" : "");
     return clattn_run_kernel(call, "softmax", "short_rows", options, 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(a->x), ARG_T(a->out), ARG_I64(rows), ARG_I64(length), ARG_I64(per_group), ARG_F32(1 / (double)a->temperature.value));
 }
 
@@ -74,7 +74,7 @@ static clattn_status enqueue_rows(clattn_call *call, const void *raw) {
     const bool holds = strcmp(call->op->name, "softmax") == 0 && held <= MOST_HELD && held + bases <= clattn_call_device(call)->local_memory;
     const bool behind = holds && at_once > 1 && length > BEHIND_FROM;
     char options[96];
-    snprintf(options, sizeof options, "%s -DROWS=%d -DBEHIND=%d%s%s", options_of(call, a), at_once, behind, holds ? " -DHOLD" : "", clattn_streams(call, a->out) ? " -DSTREAM" : "");
+    snprintf(options, sizeof options, "%s -DROWS=%d -DBEHIND=%d%s%s", options_of(call, a), at_once, behind, holds ? " -DHOLD" : "", clattn_streams_rows(call, a->out) ? " -DSTREAM" : "");
     return clattn_run_kernel(call, "softmax", "rows", options, 1, (size_t[]){ groups }, (size_t[]){ 1 }, ARG_T(a->x), ARG_T(a->out), ARG_I64(rows), ARG_I64(length), ARG_I64(per_group), ARG_F32(1 / (double)a->temperature.value), ARG_I64(vectors), ARG_LOCAL(holds ? held : 64), ARG_LOCAL(holds ? bases : 4));
 }
 

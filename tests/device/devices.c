@@ -249,8 +249,17 @@ Test(caps, vectors) {
     expect_vectors("vector=64", 1, 63);
 }
 
+Test(caps, cache) {
+    log_lines lines;
+    clattn_context *context;
+    unsetenv("CLATTN_CAPS");
+    cr_assert_eq(open_masked("cache=4096", &lines, &context), CLATTN_OK, "%s", clattn_message(context));
+    cr_expect_leq(clattn_context_device(context)->cache, 4096);
+    clattn_close(&context);
+}
+
 Test(caps, refused) {
-    static const char *const bad[] = { "fp16", "-fp17", "-fp16,", ",", "local=", "local=0", "local=-1", "vector=", "vector=0", "vector=8f", "wg=64x", "wg=64 ", "WG=64", "local16" };
+    static const char *const bad[] = { "fp16", "-fp17", "-fp16,", ",", "local=", "local=0", "local=-1", "vector=", "vector=0", "vector=8f", "cache=", "cache=0", "wg=64x", "wg=64 ", "WG=64", "local16" };
     unsetenv("CLATTN_CAPS");
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         log_lines lines;

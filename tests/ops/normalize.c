@@ -1,4 +1,6 @@
+#define _POSIX_C_SOURCE 200809L
 #include <criterion/criterion.h>
+#include <stdlib.h>
 
 #include "../support/cases.h"
 
@@ -15,6 +17,12 @@ Test(layer_norm, rows_of_any_length) {
     test_cases((const char *const[]){
         "layer_norm x[5,200]", "layer_norm x[3,2000] gamma[2000]", "layer_norm x[2,4096] beta[4096]", "layer_norm x[2,8191]", "layer_norm x[2,8193]", "layer_norm x[2,9000]:3.3", "layer_norm x[2,9000]:1e7 gamma[9000]", "layer_norm x[2,9000]:1000.5,1001,1002.25 eps=0.5", "layer_norm x[2,9000]*1e10", "layer_norm x[2,9000]:inf,1",
         "layer_norm x[2,9000]:1,nan", "rms_norm x[3,2000]", "rms_norm x[2,9000] gamma[9000]", "rms_norm x[2,9000]:1,nan", "group_norm x[2,6,40,50] groups=2 gamma[6] beta[6]", "group_norm x[2,2,90,100] groups=1 gamma[2] beta[2]", NULL });
+}
+
+/* Stored past the caches on PoCL: outputs above 10 MiB where the last cache is small. */
+Test(layer_norm, larger_than_the_cache) {
+    setenv("CLATTN_CAPS", "cache=1", 1);
+    test_cases((const char *const[]){ "layer_norm x[2700,1008] gamma[1008] beta[1008]", "layer_norm x[2700,1001]", "rms_norm x[3600,768] gamma[768]", NULL });
 }
 
 Test(rms_norm, against_reference) {

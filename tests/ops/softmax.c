@@ -1,6 +1,8 @@
+#define _POSIX_C_SOURCE 200809L
 #include <clattn/clattn.h>
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdlib.h>
 
 #include "../support/cases.h"
 #include "../support/device.h"
@@ -28,6 +30,12 @@ Test(softmax, short_rows) {
         "softmax x[40,16]:1,-inf,-inf,-inf,-inf,-inf,-inf,-inf,-inf,-inf,-inf,-inf,-inf,-inf,-inf,-inf,-inf", "softmax x[40,24]:1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,nan",
         "softmax x[40,24]:1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,inf,-inf", "softmax x[40,100]:-inf", NULL });
     test_cases_f16((const char *const[]){ "softmax x[33,16]", "softmax x[20,77]", "softmax x[2100,128]", NULL });
+}
+
+/* Stored past the caches on PoCL: outputs above 10 MiB where the last cache is small. */
+Test(softmax, larger_than_the_cache) {
+    setenv("CLATTN_CAPS", "cache=1", 1);
+    test_cases((const char *const[]){ "softmax x[28000,96]", "softmax x[2700,1000]", "softmax x[650,4112]", "log_softmax x[2700,1008]", NULL });
 }
 
 Test(softmax, odd_values) {
