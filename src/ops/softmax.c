@@ -3,7 +3,8 @@
 
 #define SHARE 16384 /* elements of a group, rounded up to whole rows */
 #define MOST_HELD ((size_t)512 << 10) /* bytes of a row that the caches near a core keep */
-#define SHORT_ROW 1024 /* the latency of the reductions shows up to here */
+#define SHORT_ROW 256   /* the latency of the reductions shows up to here: four rows at a time */
+#define PAIRED_ROW 1024 /* and still up to here: two, which stay in the level-1 cache */
 #define BEHIND_FROM 128 /* elements of a row that waits to be written until the next ones' exponentials are taken */
 #define MOST_VECTORS 8 /* of a row that is one of 16 taken together */
 #define BLOCK 2048 /* as in cl/softmax.cl */
@@ -69,7 +70,7 @@ static clattn_status enqueue_rows(clattn_call *call, const void *raw) {
     if (are_short(call, length)) return run_short_rows(call, a, rows, length);
     const int64_t per_group = rows_of_group(call, length, 1);
     const size_t groups = (size_t)clattn_ceil_div(rows, per_group);
-    const int at_once = length <= SHORT_ROW ? 4 : 1;
+    const int at_once = length <= SHORT_ROW ? 4 : length <= PAIRED_ROW ? 2 : 1;
     const size_t vectors = (size_t)(length + 15) / 16, held = 64 * vectors * (size_t)at_once, bases = 4 * ((size_t)at_once + (size_t)length / BLOCK);
     const bool holds = strcmp(call->op->name, "softmax") == 0 && held <= MOST_HELD && held + bases <= clattn_call_device(call)->local_memory;
     const bool behind = holds && at_once > 1 && length > BEHIND_FROM;
