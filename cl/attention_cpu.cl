@@ -85,13 +85,13 @@ INLINE bool has_nonfinite(VALUES V, long stride, int nk) {
 #define CHUNKS ((WIDTH + NVD - 1) / NVD)
 #define WHOLE_CHUNKS (WIDTH - CHUNKS * (NVD - 1))
 
-/* MRQ queries from the q-th and n vectors of the width from t0. */
-INLINE void add_chunk(__local float16 *O, __local const float *weights, __local const float *end_of_weights, VALUES values, long stride, int q, int t0, const int n) {
+/* MRQ queries and n vectors of the width, from `sums` on. */
+INLINE void add_chunk(__local float16 *sums, __local const float *weights, __local const float *end_of_weights, VALUES values, long stride, const int n) {
     float16 acc[MRQ][NVD];
 #pragma unroll
     for (int i = 0; i < MRQ; i++) {
 #pragma unroll
-        for (int t = 0; t < n; t++) acc[i][t] = O[(q + i) * WIDTH + t0 + t];
+        for (int t = 0; t < n; t++) acc[i][t] = sums[i * WIDTH + t];
     }
 #pragma unroll 1
     for (; weights < end_of_weights; weights += BQ, values += stride) {
@@ -108,7 +108,7 @@ INLINE void add_chunk(__local float16 *O, __local const float *weights, __local 
 #pragma unroll
     for (int i = 0; i < MRQ; i++) {
 #pragma unroll
-        for (int t = 0; t < n; t++) O[(q + i) * WIDTH + t0 + t] = acc[i][t];
+        for (int t = 0; t < n; t++) sums[i * WIDTH + t] = acc[i][t];
     }
 }
 
@@ -154,15 +154,16 @@ INLINE void add_values_careful(__local float16 *O, __local const float *P, VALUE
 INLINE void add_values(__local float16 *O, __local const float *P, VALUES V, long stride, int nk, int first, int end FOR_WHOLE(COMMA keeping kept, __local const float16 *factor, int begin)) {
     for (int k0 = 0; k0 < nk; k0 += VALUE_KEYS) {
         for (int c = 0, t0 = 0; c < CHUNKS; t0 += c++ < WHOLE_CHUNKS ? NVD : NVD - 1) {
-            for (int q = 0; q < BQ; q += MRQ) {
+            __local float16 *sums = O + t0;
+            for (int q = 0; q < BQ; q += MRQ, sums += MRQ * WIDTH) {
                 FOR_WHOLE(const int step = c * (BQ / MRQ) + q / MRQ;)
                 FOR_WHOLE(keep_weights((__local const float16 *)P, kept, factor, begin, k0, nk, step * BLOCKS / STEPS, (step + 1) * BLOCKS / STEPS);)
                 const int from = max(k0, first + q), to = min(min(k0 + VALUE_KEYS, nk), end + q + MRQ - 1);
                 if (from >= to) continue;
                 __local const float *weights = P + from * BQ + q, *end_of_weights = P + to * BQ + q;
                 VALUES values = V + from * stride + 16 * t0;
-                if (WHOLE_CHUNKS == CHUNKS || c < WHOLE_CHUNKS) add_chunk(O, weights, end_of_weights, values, stride, q, t0, NVD);
-                else add_chunk(O, weights, end_of_weights, values, stride, q, t0, NVD - 1);
+                if (WHOLE_CHUNKS == CHUNKS || c < WHOLE_CHUNKS) add_chunk(sums, weights, end_of_weights, values, stride, NVD);
+                else add_chunk(sums, weights, end_of_weights, values, stride, NVD - 1);
             }
         }
     }

@@ -228,7 +228,11 @@ INLINE void score_tile(__local float16 *S, __local const float16 *Qt, __global c
 #endif
         __global const STORED *rows[MRS];
 #pragma unroll
-        for (int i = 0; i < MRS; i++) rows[i] = key + min(k0 + kk + i, limit - 1) * stride;
+        for (int i = 0; i < MRS; i++) rows[i] = i ? rows[i - 1] + stride : key + (k0 + kk) * stride;
+        if (k0 + kk + MRS > limit) { /* only there products of 64 bits, which the sums would wait for */
+#pragma unroll
+            for (int i = 0; i < MRS; i++) rows[i] = key + min(k0 + kk + i, limit - 1) * stride;
+        }
 #ifndef UNMASKED
         const bool crosses = crosses_edge(range, k0 + kk, k0 + kk + MRS);
 #endif
