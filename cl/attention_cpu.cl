@@ -1,18 +1,18 @@
 #include "attention_tile.cl"
 
 #ifdef KERNEL_cpu
-#ifdef TAIL
-/* Rows of the value padded with zeros to whole vectors. */
-INLINE void pack_values(__local float *V, __global const float *value, long stride, int tail, int nk) {
-    for (int k = 0; k < nk; k++) {
-        for (int t = 0; t < WIDTH - 1; t++) vstore16(vload16(t, value + k * stride), k * WIDTH + t, V);
-        vstore16(load_some(value + k * stride + (WIDTH - 1) * 16, tail, 0.0f), k * WIDTH + WIDTH - 1, V);
-    }
+/* Rows of values that are no whole vectors: the last vector begins `back` elements earlier and overlaps the one before; what both hold is
+ * computed and stored twice. Rows of less than a vector are padded with zeros first. */
+#if defined(TAIL) && WIDTH == 1
+#define PADDED
+INLINE void pad_values(__local float *V, __global const float *value, long stride, int width, int nk) {
+    for (int k = 0; k < nk; k++) vstore16(load_some(value + k * stride, width, 0.0f), k, V);
 }
 #define VALUES __local const float *
 #else
 #define VALUES __global const float *
 #endif
+#define VECTOR_AT(t, back) (16 * (t) - ((t) == WIDTH - 1 ? (back) : 0))
 
 /* The block's running maxima, sums and weighted values. */
 INLINE void rescale(__local float16 *O, __local float16 *m, __local float16 *l, __local float16 *factor, const float16 *new_m, bool empty) {
@@ -73,10 +73,10 @@ INLINE void weigh(__local float16 *S, __local const float16 *m, __local float16 
 }
 
 /* True when a value is NaN or infinite. */
-INLINE bool has_nonfinite(VALUES V, long stride, int nk) {
+INLINE bool has_nonfinite(VALUES V, long stride, int back, int nk) {
     float16 zero = (float16)(0.0f);
     for (int k = 0; k < nk; k++) {
-        for (int t = 0; t < WIDTH; t++) zero = fma(vload16(t, V + k * stride), (float16)(0.0f), zero);
+        for (int t = 0; t < WIDTH; t++) zero = fma(vload16(0, V + k * stride + VECTOR_AT(t, back)), (float16)(0.0f), zero);
     }
     return any(isnan(zero));
 }
@@ -85,8 +85,8 @@ INLINE bool has_nonfinite(VALUES V, long stride, int nk) {
 #define CHUNKS ((WIDTH + NVD - 1) / NVD)
 #define WHOLE_CHUNKS (WIDTH - CHUNKS * (NVD - 1))
 
-/* MRQ queries and n vectors of the width, from `sums` on. */
-INLINE void add_chunk(__local float16 *sums, __local const float *weights, __local const float *end_of_weights, VALUES values, long stride, const int n) {
+/* MRQ queries and n vectors of the width, from `sums` on; of the last one the values lie `back` elements earlier. */
+INLINE void add_chunk(__local float16 *sums, __local const float *weights, __local const float *end_of_weights, VALUES values, long stride, const int n, const int back) {
     float16 acc[MRQ][NVD];
 #pragma unroll
     for (int i = 0; i < MRQ; i++) {
@@ -97,7 +97,7 @@ INLINE void add_chunk(__local float16 *sums, __local const float *weights, __loc
     for (; weights < end_of_weights; weights += BQ, values += stride) {
         float16 v[NVD];
 #pragma unroll
-        for (int t = 0; t < n; t++) v[t] = vload16(t, values);
+        for (int t = 0; t < n; t++) v[t] = vload16(0, values + 16 * t - (t == n - 1 ? back : 0));
 #pragma unroll
         for (int i = 0; i < MRQ; i++) {
             const float16 p = (float16)(weights[i]);
@@ -137,13 +137,13 @@ INLINE void keep_weights(__local const float16 *S, keeping how, __local const fl
 #endif
 
 /* O += P V, where no weight of 0 may touch a value. */
-INLINE void add_values_careful(__local float16 *O, __local const float *P, VALUES V, long stride, int nk FOR_WHOLE(COMMA keeping kept, __local const float16 *factor, int begin)) {
+INLINE void add_values_careful(__local float16 *O, __local const float *P, VALUES V, long stride, int back, int nk FOR_WHOLE(COMMA keeping kept, __local const float16 *factor, int begin)) {
     FOR_WHOLE(for (int k = 0; k < nk; k += VALUE_KEYS) keep_weights((__local const float16 *)P, kept, factor, begin, k, nk, 0, BLOCKS);)
     for (int q = 0; q < BQ; q++) {
         for (int k = 0; k < nk; k++) {
             const float p = P[k * BQ + q];
             if (p == 0.0f) continue;
-            for (int t = 0; t < WIDTH; t++) O[q * WIDTH + t] += p * vload16(t, V + k * stride);
+            for (int t = 0; t < WIDTH; t++) O[q * WIDTH + t] += p * vload16(0, V + k * stride + VECTOR_AT(t, back));
         }
     }
 }
@@ -151,7 +151,7 @@ INLINE void add_values_careful(__local float16 *O, __local const float *P, VALUE
 /* O += P V, MRQ queries and a chunk of the width at a time, VALUE_KEYS keys after the other: their values and weights then stay in the
  * level-1 cache while all queries meet them. The block's first query attends keys `first` to `end` - 1 at most, the next ones one later.
  * With -DWHOLE the weights are kept in passing, as stores in a row would wait for memory. */
-INLINE void add_values(__local float16 *O, __local const float *P, VALUES V, long stride, int nk, int first, int end FOR_WHOLE(COMMA keeping kept, __local const float16 *factor, int begin)) {
+INLINE void add_values(__local float16 *O, __local const float *P, VALUES V, long stride, int back, int nk, int first, int end FOR_WHOLE(COMMA keeping kept, __local const float16 *factor, int begin)) {
     for (int k0 = 0; k0 < nk; k0 += VALUE_KEYS) {
         for (int c = 0, t0 = 0; c < CHUNKS; t0 += c++ < WHOLE_CHUNKS ? NVD : NVD - 1) {
             __local float16 *sums = O + t0;
@@ -162,8 +162,9 @@ INLINE void add_values(__local float16 *O, __local const float *P, VALUES V, lon
                 if (from >= to) continue;
                 __local const float *weights = P + from * BQ + q, *end_of_weights = P + to * BQ + q;
                 VALUES values = V + from * stride + 16 * t0;
-                if (WHOLE_CHUNKS == CHUNKS || c < WHOLE_CHUNKS) add_chunk(sums, weights, end_of_weights, values, stride, NVD);
-                else add_chunk(sums, weights, end_of_weights, values, stride, NVD - 1);
+                const int nearer = c == CHUNKS - 1 ? back : 0;
+                if (WHOLE_CHUNKS == CHUNKS || c < WHOLE_CHUNKS) add_chunk(sums, weights, end_of_weights, values, stride, NVD, nearer);
+                else add_chunk(sums, weights, end_of_weights, values, stride, NVD - 1, nearer);
             }
         }
     }
@@ -186,12 +187,15 @@ INLINE void finish_sums(__local float16 *m, __local float16 *l, __local float16 
     }
 }
 
-INLINE void write_rows(__local const float16 *O, __local const float *factor, __local const float *m, __local const float *l, __global float *out, long stride, __global float *row_sums, int width, int rows) {
+INLINE void write_rows(__local const float16 *O, __local const float *factor, __local const float *m, __local const float *l, __global float *out, long stride, __global float *row_sums, int width, int back, int rows) {
     for (int q = 0; q < rows; q++) {
         for (int t = 0; t < WIDTH; t++) {
             const float16 v = O[q * WIDTH + t] * factor[q];
-            if (16 * t + 16 <= width) vstore16(v, t, out + q * stride);
-            else store_some(v, width - 16 * t, out + q * stride + 16 * t);
+#ifdef PADDED
+            store_some(v, width, out + q * stride);
+#else
+            vstore16(v, 0, out + q * stride + VECTOR_AT(t, back));
+#endif
         }
         if (row_sums) vstore2((float2)(m[q], l[q]), q, row_sums);
     }
@@ -225,8 +229,8 @@ INLINE void finish_weights(__global float *weights, long stride, __local const f
  * as what is asked for after bias and masks, and as what the block's weights are made of when its maxima are known. */
 SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const long4 out_strides, OUT(lse), OUT(row_sums) FOR_WEIGHTS(COMMA OUT(weights)) FOR_SCORES(COMMA OUT(scores)) SEQUENCES) {
     __local float16 Qt[DEPTH * NVQ], S[BK * NVQ], O[BQ * WIDTH], m[NVQ], l[NVQ], factor[NVQ];
-#ifdef TAIL
-    __local float16 packed[BK * WIDTH];
+#ifdef PADDED
+    __local float16 padded[BK];
 #endif
     SHIFT_PROBLEM;
     SHIFT(value);
@@ -264,6 +268,11 @@ SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const l
     FOR_SCORES(keep_nothing(scores, heads.w, 0, first, rows, -INFINITY);)
     FOR_WHOLE(keep_nothing(weights, heads.w, 0, first, rows, 0.0f);)
     const float sink = flags & HAS_SINKS ? sinks[h] * LOG2E : -INFINITY;
+#ifdef TAIL
+    const int back = WIDTH > 1 ? 16 * WIDTH - (int)widths.y : 0;
+#else
+    const int back = 0;
+#endif
     bool empty = true;
     for (int k0 = range.begin; k0 < range.end; k0 += BK) {
         const int nk = min(BK, range.end - k0);
@@ -289,19 +298,19 @@ SINGLE void cpu(PROBLEM, IN(value), const long4 value_strides, OUT(out), const l
         weigh(S, m, l, nk, how);
         empty = false;
         FOR_WHOLE(finish_sums(m, l, factor, lse + row, rows, sink);)
-#ifdef TAIL
-        pack_values((__local float *)packed, value + k0 * value_strides.z, value_strides.z, (int)widths.y % 16, nk);
-        VALUES V = (__local const float *)packed;
-        const long stride = 16 * WIDTH;
+#ifdef PADDED
+        pad_values((__local float *)padded, value + k0 * value_strides.z, value_strides.z, (int)widths.y, nk);
+        VALUES V = (__local const float *)padded;
+        const long stride = 16;
 #else
         VALUES V = value + k0 * value_strides.z;
         const long stride = value_strides.z;
 #endif
-        if (careful && has_nonfinite(V, stride, nk)) add_values_careful(O, (__local const float *)S, V, stride, nk FOR_WHOLE(COMMA kept_weights, factor, k0));
-        else add_values(O, (__local const float *)S, V, stride, nk, range.query + range.shift - range.left - k0, range.query + range.shift + range.right + 1 - k0 FOR_WHOLE(COMMA kept_weights, factor, k0));
+        if (careful && has_nonfinite(V, stride, back, nk)) add_values_careful(O, (__local const float *)S, V, stride, back, nk FOR_WHOLE(COMMA kept_weights, factor, k0));
+        else add_values(O, (__local const float *)S, V, stride, back, nk, range.query + range.shift - range.left - k0, range.query + range.shift + range.right + 1 - k0 FOR_WHOLE(COMMA kept_weights, factor, k0));
     }
     FOR_WHOLE(if (empty)) finish_sums(m, l, factor, lse + row, rows, sink);
-    write_rows(O, (__local const float *)factor, (__local const float *)m, (__local const float *)l, out + b * out_strides.x + h * out_strides.y + q0 * out_strides.z, out_strides.z, row_sums ? row_sums + row_sums_offset + 2 * row : 0, (int)widths.y, rows);
+    write_rows(O, (__local const float *)factor, (__local const float *)m, (__local const float *)l, out + b * out_strides.x + h * out_strides.y + q0 * out_strides.z, out_strides.z, row_sums ? row_sums + row_sums_offset + 2 * row : 0, (int)widths.y, back, rows);
     FOR_WHOLE(keep_nothing(weights, heads.w, last, (int)heads.w, rows, 0.0f);)
     FOR_LATER(finish_weights(weights, heads.w, (__local const float *)m, (__local const float *)l, first, last, (int)heads.w, rows);)
     FOR_SCORES(keep_nothing(scores, heads.w, last, (int)heads.w, rows, -INFINITY);)

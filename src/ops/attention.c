@@ -220,7 +220,7 @@ enum { WIDEST_TILE = 256 };
 
 static size_t tile_bytes(const attention_tile *t, const attention_problem *p) {
     const size_t queries = 16 * (size_t)t->vectors, padded = (size_t)(p->depth + 15) / 16 * 16, width = (size_t)(p->value_depth + 15) / 16 * 16;
-    return 4 * (queries * (padded + (size_t)t->keys + width + 3) + (p->value_depth % 16 ? (size_t)t->keys * width : 0));
+    return 4 * (queries * (padded + (size_t)t->keys + width + 3) + (p->value_depth < 16 ? (size_t)t->keys * width : 0));
 }
 
 /* Vectors of the value at a time: as few chunks as the accumulators allow, of equal or nearly equal widths. */
