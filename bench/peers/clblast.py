@@ -21,6 +21,7 @@ class Device:
                 break
         else:
             raise OSError("no OpenCL CPU device")
+        self.device = device
         self.context = handle(cl.clCreateContext(None, 1, ctypes.byref(device), None, None, ctypes.byref(error)))
         self.queue = handle(cl.clCreateCommandQueue(self.context, device, ctypes.c_ulong(0), ctypes.byref(error)))
 
