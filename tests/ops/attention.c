@@ -136,9 +136,11 @@ Test(attention, scores_and_key_sums) {
         "attention query[1,1,5,2] key[1,1,4,2]:1,2,3,4,nan,inf,-inf,nan value[1,1,4,3]:1,2,3,4,5,6,nan,inf,nan,-inf,nan,nan key_lengths[1]:2 softcap=2 scores_stage=bias" ALL, NULL });
 }
 
-/* In one tile or, of more than 4096 keys, in several; past the caches, which takes rows of whole and aligned vectors. */
+/* In one tile or, of more than 4096 keys, in several; past the caches, which takes rows of whole and aligned vectors. The first is for
+ * devices that are given only small cases: rusticl's llvmpipe ends a work-item's loops after 65535 steps. */
 Test(attention, weights_of_many_keys) {
     test_cases((const char *const[]){
+        "attention query[1,1,17,8] key[1,1,70,8] value[1,1,70,8] -> out weights scores",
         "attention query[1,1,1616,8] key[1,1,1648,8] value[1,1,1648,8] scores_stage=bias -> out weights scores", "attention query[1,1,1617,8] key[1,1,1650,8] value[1,1,1650,8] causal=bottom_right -> out lse weights",
         "attention query[1,1,1616,8] key[1,1,1648,8] value[1,1,1648,8] window_left=100 window_right=7 scores_stage=bias sinks[1] -> weights scores", "attention query[1,2,40,8] key[1,2,4200,8] value[1,2,4200,20] sinks[2] causal=bottom_right scores_stage=bias" ALL,
         "attention query[1,2,40,8] key[1,2,4200,8] value[1,2,4200,16] mask[4200]:0,0,1,0 bias[40,1]:1,-inf,2 -> out weights", "attention query[1,1,70,16] key[1,1,700,16] value[1,1,700,16]:1,2,nan,3 mask[70,700]%0.3 -> out weights scores",
