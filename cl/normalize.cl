@@ -56,11 +56,12 @@ INLINE float16 finish(float16 x, float mean, float more, float scale, float16 g,
 #define BETAS(i, n) (float16)(0.0f)
 #endif
 
+/* Meanwhile the next row is fetched. */
 INLINE void finish_span(__global const STORED *in, __global STORED *to, long length, float mean, float more, float scale, __global const float *g, __global const float *b) {
     long i = 0;
     if (STREAMS(to))
         for (; i + 16 <= length; i += 16) {
-            PREFETCH(in + i + FETCHED_AHEAD); /* of the next row */
+            PREFETCH(in + i + FETCHED_AHEAD);
             STREAM_16(finish(LOAD_16(in + i), mean, more, scale, GAMMAS(i, 16), BETAS(i, 16)), to + i);
         }
     else

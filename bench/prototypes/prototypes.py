@@ -68,15 +68,15 @@ def matmul(machine, case):
         raise Unsupported("batches")
     (m, k), n = a.shape, b.shape[1]
     in_whole(k, n // 4)
-    rows, panels, definitions = 64, 4, {"MR": 4, "NV": 4, "KB": 256, "MB": 64, "NP": 4, "UK": 1, "PKB": 256}
+    definitions = {"MR": 4, "NV": 4, "KB": 256, "MB": 64, "NP": 4, "UK": 1, "PKB": 256}
     out = np.zeros((m, n), np.float32)
     given, packed, result = machine.buffer(b), machine.buffer(b), machine.buffer(out)
     pack = machine.bind(machine.kernel("gemm.cl", "packb", **definitions), given, packed, n, k)
     multiply = machine.bind(machine.kernel("gemm.cl", "gemm", **definitions), machine.buffer(a), packed, result, m, n, k)
 
     def run():
-        pack(n // 64, -(-k // 256))
-        multiply(-(-m // rows), -(-(n // 64) // panels))
+        pack(n // 64, -(-k // definitions["PKB"]))
+        multiply(-(-m // definitions["MB"]), -(-(n // 64) // definitions["NP"]))
         machine.finish()
     return run, lambda: {"out": machine.read(result, out)}
 

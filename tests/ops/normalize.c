@@ -19,8 +19,8 @@ Test(layer_norm, rows_of_any_length) {
         "layer_norm x[2,9000]:1,nan", "rms_norm x[3,2000]", "rms_norm x[2,9000] gamma[9000]", "rms_norm x[2,9000]:1,nan", "group_norm x[2,6,40,50] groups=2 gamma[6] beta[6]", "group_norm x[2,2,90,100] groups=1 gamma[2] beta[2]", NULL });
 }
 
-/* Stored past the caches on PoCL: outputs above 10 MiB where the last cache is small. The first
- * is for devices that are given only small cases. */
+/* Stored past the caches on PoCL: outputs above 10 MiB where the last cache is small. The first is for devices that are given only small
+ * cases. */
 Test(layer_norm, larger_than_the_cache) {
     setenv("CLATTN_CAPS", "cache=1", 1);
     test_cases((const char *const[]){ "layer_norm x[2,16]", "layer_norm x[2700,1008] gamma[1008] beta[1008]", "layer_norm x[2700,1001]", "rms_norm x[3600,768] gamma[768]", NULL });

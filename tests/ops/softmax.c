@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "../support/cases.h"
 #include "../support/device.h"
@@ -32,11 +33,41 @@ Test(softmax, short_rows) {
     test_cases_f16((const char *const[]){ "softmax x[33,16]", "softmax x[20,77]", "softmax x[2100,128]", NULL });
 }
 
-/* Stored past the caches on PoCL: outputs above 10 MiB where the last cache is small. The first
- * is for devices that are given only small cases. */
+/* Stored past the caches on PoCL: outputs above 10 MiB where the last cache is small. The first is for devices that are given only small
+ * cases. */
 Test(softmax, larger_than_the_cache) {
     setenv("CLATTN_CAPS", "cache=1", 1);
     test_cases((const char *const[]){ "softmax x[3,16]", "softmax x[28000,96]", "softmax x[2700,1000]", "softmax x[650,4112]", "log_softmax x[2700,1008]", NULL });
+}
+
+static void see_stream(void *user, const clattn_launch_record *launch) {
+    *(bool *)user = strstr(launch->options, "-DSTREAM") != NULL;
+}
+
+/* `*above`: whether the output, above 10 MiB on PoCL, is also above the sixteenth of the last cache that is kept for it. */
+static bool is_streamed(const char *caps, bool *above) {
+    bool streamed = false;
+    setenv("CLATTN_CAPS", caps, 1);
+    clattn_context *context = test_open();
+    const clattn_device_info *info = clattn_context_device(context);
+    const bool pocl = strstr(info->platform, "Portable Computing") != NULL;
+    const int64_t shape[] = { pocl ? 2700 : 3, 1000 };
+    clattn_tensor x, out;
+    cr_assert_eq(clattn_tensor_create(context, &x, CLATTN_F32, 2, shape, NULL), CLATTN_OK);
+    cr_assert_eq(clattn_tensor_create(context, &out, CLATTN_F32, 2, shape, NULL), CLATTN_OK);
+    clattn_trace(context, see_stream, &streamed);
+    cr_assert_eq(clattn_softmax(context, &(clattn_softmax_args){ .x = &x, .out = &out }), CLATTN_OK, "%s", clattn_message(context));
+    *above = pocl && (uint64_t)(4 * shape[0] * shape[1]) > info->cache / 16;
+    clattn_tensor_free(&x);
+    clattn_tensor_free(&out);
+    clattn_close(&context);
+    return streamed;
+}
+
+Test(softmax, streams_past_what_the_cache_keeps) {
+    bool above;
+    cr_expect_eq(is_streamed("cache=1", &above), above);
+    cr_expect_eq(is_streamed("vector=64", &above), above); /* a mask that leaves the cache as it is */
 }
 
 Test(softmax, odd_values) {
